@@ -1,0 +1,1 @@
+//! Fanfare delivers every alert to every healthy target.
