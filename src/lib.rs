@@ -1,1 +1,3 @@
 //! Fanfare delivers every alert to every healthy target.
+
+pub mod api;
