@@ -1,3 +1,4 @@
 //! Fanfare delivers every alert to every healthy target.
 
+pub mod alert;
 pub mod api;

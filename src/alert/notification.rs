@@ -1,0 +1,86 @@
+//! What a target is sent: the present state of one group.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{Alert, Labels, Status};
+
+/// The present state of one group, for one target. Renderers read it; nothing changes it.
+#[derive(Clone, Debug)]
+pub struct Notification {
+    /// The same over retries, restarts and replays: sent as `webhook-id`. No `.` in it.
+    pub id: Arc<str>,
+    /// Alertmanager's group key form: identifies the group to receivers.
+    pub group_key: Arc<str>,
+    /// Lower-case hex SHA-256 of the group key: key of the incident downstream (PagerDuty and the like).
+    pub incident_key: Arc<str>,
+    /// Name of the receiver shown in webhook payloads: `namespace/name` of the target.
+    pub receiver: Arc<str>,
+    /// Firing if any member fires.
+    pub status: Status,
+    /// The members, firing and resolved; never empty.
+    pub members: Vec<Member>,
+    /// Labels that all members share because they define the group.
+    pub group_labels: Labels,
+    /// Why the group is notified now.
+    pub reason: Reason,
+    /// `--external-url`: Fanfare's own address; may be empty.
+    pub external_url: Arc<str>,
+    /// The moment whose state this is.
+    pub at: Timestamp,
+}
+
+/// One alert of a notification, with the status it had when the notification was made.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The alert.
+    pub alert: Arc<Alert>,
+    /// Its status at [`Notification::at`].
+    pub status: Status,
+}
+
+/// Why a group is notified; texts as in Alertmanager's `notification_reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Nothing was told about the group before.
+    First,
+    /// An alert joined the group.
+    NewAlerts,
+    /// Some alerts resolved, others fire.
+    SomeResolved,
+    /// No alert fires any more.
+    AllResolved,
+    /// `repeatInterval` passed while an alert fires.
+    Repeat,
+}
+
+// === impl Notification ===
+
+impl Notification {
+    /// Members that fire.
+    pub fn firing(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(|member| member.status == Status::Firing)
+    }
+
+    /// Members that are resolved.
+    pub fn resolved(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(|member| member.status == Status::Resolved)
+    }
+}
+
+// === impl Reason ===
+
+impl Reason {
+    /// Alertmanager's text.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first notification",
+            Self::NewAlerts => "new alerts added",
+            Self::SomeResolved => "some alerts resolved",
+            Self::AllResolved => "all alerts resolved",
+            Self::Repeat => "repeat interval elapsed",
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Alertmanager's webhook v4, in (Fanfare behind an existing Alertmanager or Grafana) and out.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+use super::{
+    Alert, Labels, Limits, Member, Notification, ParseError, Status,
+    quote::{push_json, quote_meta},
+    v2::{Batch, Invalid, push_object, with_text},
+    wire::{Raw, Skip, Text, raw},
+};
+
+/// Go's zero time: the end of an alert that fires.
+const ZERO: &[u8] = b"0001-01-01T00:00:00Z";
+
+struct Reader<'s> {
+    now: Timestamp,
+    limits: &'s Limits,
+    batch: Batch,
+    too_many: bool,
+}
+
+struct Members<'r, 's>(&'r mut Reader<'s>);
+
+/// Reads a webhook v4 body, Grafana's superset included: one alert per member. A member that fires
+/// ends at [`Timestamp::MAX`] with `timeout` set: nothing but a resolve ends it.
+///
+/// # Errors
+/// [`ParseError`] when nothing of the body may be taken.
+pub fn parse(body: &[u8], now: Timestamp, limits: &Limits) -> Result<Batch, ParseError> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(ParseError::Missing);
+    }
+    with_text(body, |text| {
+        let mut reader = Reader { now, limits, batch: Batch::default(), too_many: false };
+        match (&mut reader).deserialize(&mut serde_json::Deserializer::from_str(text)) {
+            Ok(()) => Ok(reader.batch),
+            Err(_) if reader.too_many => Err(ParseError::TooManyAlerts(limits.alerts)),
+            Err(error) => Err(ParseError::Malformed(error.to_string())),
+        }
+    })
+}
+
+/// The body that Alertmanager 0.34 would post: its field order, its quoting, its order of alerts,
+/// and a line feed at the end.
+#[must_use]
+pub fn render(notification: &Notification) -> Vec<u8> {
+    let mut members: Vec<&Member> = notification.members.iter().collect();
+    members.sort_by(|a, b| order(&a.alert.labels, &b.alert.labels));
+    let mut out = Vec::with_capacity(1_024 * members.len() + 512);
+    out.extend_from_slice(b"{\"receiver\":");
+    push_json(&mut out, &quote_meta(&notification.receiver));
+    push_field(&mut out, "status", notification.status.as_str());
+    out.extend_from_slice(b",\"alerts\":[");
+    for (at, member) in members.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        push_member(&mut out, member);
+    }
+    out.push(b']');
+    push_field(&mut out, "notification_reason", notification.reason.as_str());
+    out.extend_from_slice(b",\"groupLabels\":");
+    push_object(&mut out, &notification.group_labels);
+    out.extend_from_slice(b",\"commonLabels\":");
+    push_object(&mut out, &common(&members, |alert| &alert.labels));
+    out.extend_from_slice(b",\"commonAnnotations\":");
+    push_object(&mut out, &common(&members, |alert| &alert.annotations));
+    out.extend_from_slice(b",\"routeLabels\":{}");
+    push_field(&mut out, "externalURL", &notification.external_url);
+    out.extend_from_slice(b",\"version\":\"4\"");
+    push_field(&mut out, "groupKey", &notification.group_key);
+    out.extend_from_slice(b",\"truncatedAlerts\":0}\n");
+    out
+}
+
+fn push_member(out: &mut Vec<u8>, Member { alert, status }: &Member) {
+    out.extend_from_slice(b"{\"status\":\"");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.extend_from_slice(b"\",\"labels\":");
+    push_object(out, &alert.labels);
+    out.extend_from_slice(b",\"annotations\":");
+    push_object(out, &alert.annotations);
+    out.extend_from_slice(b",\"startsAt\":\"");
+    out.extend_from_slice(alert.starts_at.to_string().as_bytes());
+    out.extend_from_slice(b"\",\"endsAt\":\"");
+    match status {
+        Status::Firing => out.extend_from_slice(ZERO),
+        Status::Resolved => out.extend_from_slice(alert.ends_at.to_string().as_bytes()),
+    }
+    out.push(b'"');
+    push_field(out, "generatorURL", &alert.generator_url);
+    push_field(out, "fingerprint", &alert.labels.fingerprint().to_string());
+    out.push(b'}');
+}
+
+fn push_field(out: &mut Vec<u8>, name: &str, value: &str) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+    push_json(out, value);
+}
+
+/// By job, then instance, then the whole label set; a missing job or instance comes last, as in
+/// Alertmanager's `AlertSlice.Less`.
+fn order(a: &Labels, b: &Labels) -> std::cmp::Ordering {
+    let key = |labels: &Labels, name| {
+        let value = labels.get(name).to_owned();
+        (value.is_empty(), value)
+    };
+    key(a, "job")
+        .cmp(&key(b, "job"))
+        .then_with(|| key(a, "instance").cmp(&key(b, "instance")))
+        .then_with(|| a.cmp(b))
+}
+
+/// What all members share.
+fn common<'a>(members: &[&'a Member], of: impl Fn(&'a Alert) -> &'a Labels) -> Labels {
+    let Some((first, rest)) = members.split_first() else { return Labels::empty() };
+    of(&first.alert)
+        .iter()
+        .filter(|(name, value)| rest.iter().all(|member| of(&member.alert).get(name) == *value))
+        .collect()
+}
+
+// === impl Reader ===
+
+impl<'de> DeserializeSeed<'de> for &mut Reader<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Reader<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a webhook body of Alertmanager or Grafana (an object with `alerts`)")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = false;
+        while let Some(Text(key)) = map.next_key()? {
+            if key.eq_ignore_ascii_case("alerts") && !seen {
+                map.next_value_seed(Members(self))?;
+                seen = true;
+            } else {
+                map.next_value_seed(Skip(self.limits.depth.saturating_sub(1)))?;
+            }
+        }
+        if seen {
+            Ok(())
+        } else {
+            Err(A::Error::custom("`alerts` is missing: not a webhook body of Alertmanager"))
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Members<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Members<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of alerts")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let Self(reader) = self;
+        let mut index = 0;
+        while let Some(raw) = seq.next_element_seed(raw(reader.limits.depth.saturating_sub(3)))? {
+            if index == reader.limits.alerts {
+                reader.too_many = true;
+                return Err(A::Error::custom("too many alerts"));
+            }
+            match reader.alert(raw) {
+                Ok(alert) => reader.batch.alerts.push(alert),
+                Err(message) => reader.batch.invalid.push(Invalid { index, message }),
+            }
+            index += 1;
+        }
+        Ok(())
+    }
+}
+
+impl Reader<'_> {
+    /// The status decides; the sender's clock does not: a resolve that ends in the future ends now.
+    fn alert(&self, raw: Raw<'_>) -> Result<Alert, String> {
+        let status = raw.status.as_deref().unwrap_or_default();
+        let ended = raw.ends_at.get().filter(|end| *end <= self.now);
+        let resolved = match status {
+            _ if status.eq_ignore_ascii_case("firing") => false,
+            _ if status.eq_ignore_ascii_case("resolved") => true,
+            "" => ended.is_some(),
+            _ => {
+                return Err(format!("invalid status: {:?} is neither firing nor resolved", {
+                    status.chars().take(40).collect::<String>()
+                }));
+            }
+        };
+        let labels: Labels = raw.labels.unwrap_or_default().into_iter().collect();
+        let annotations: Labels = raw.annotations.unwrap_or_default().into_iter().collect();
+        if let Some(problem) = self.limits.check(&labels, &annotations) {
+            return Err(problem);
+        }
+        if raw.generator_url.len() > self.limits.annotation {
+            return Err(format!("generatorURL is longer than {} bytes", self.limits.annotation));
+        }
+        let ends_at = if resolved { ended.unwrap_or(self.now) } else { Timestamp::MAX };
+        Ok(Alert {
+            labels,
+            annotations,
+            starts_at: raw.starts_at.get().unwrap_or(self.now).min(ends_at),
+            ends_at,
+            timeout: !resolved,
+            generator_url: raw.generator_url.into(),
+            updated_at: self.now,
+        })
+    }
+}
