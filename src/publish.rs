@@ -1,0 +1,15 @@
+//! The vocabulary of publishing: requests, options, results, errors, and the handles that the
+//! HTTP server calls. A leaf: no I/O, no knowledge of how publishing is done.
+
+mod error_type;
+mod handle;
+mod request;
+mod result;
+
+pub use error_type::ErrorType;
+pub use handle::{Accepted, BoxFuture, Intake, Publisher, Refused, Source};
+pub use request::{
+    Idempotency, MAX_CONCURRENT, MAX_KEY_LENGTH, MAX_TIMEOUT, Options, PublishError,
+    PublishRequest, Selection, Strategy, TargetFilter,
+};
+pub use result::{FanOutStats, PublishResult, SkipReason, TargetResult, TargetStats};
