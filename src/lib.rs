@@ -2,4 +2,6 @@
 
 pub mod alert;
 pub mod api;
+pub mod config;
 pub mod publish;
+pub mod telemetry;
