@@ -4,4 +4,5 @@ pub mod alert;
 pub mod api;
 pub mod config;
 pub mod publish;
+pub mod routing;
 pub mod telemetry;

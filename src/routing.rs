@@ -1,0 +1,17 @@
+//! Which routes want this alert? Matchers, compiled routes, the route index.
+//!
+//! Pure and synchronous. Read [`Route`] first, then [`RouteTable::resolve`].
+
+mod class;
+mod matcher;
+mod parse_classic;
+mod parse_utf8;
+mod regex;
+mod route;
+mod shadow;
+mod table;
+
+pub use matcher::{Matcher, MatcherError, Matchers};
+pub use regex::PatternError;
+pub use route::{Rejection, Route, RouteSettings, TargetName};
+pub use table::RouteTable;
