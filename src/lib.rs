@@ -4,5 +4,6 @@ pub mod alert;
 pub mod api;
 pub mod config;
 pub mod publish;
+pub mod registry;
 pub mod routing;
 pub mod telemetry;
