@@ -1,0 +1,159 @@
+//! Words about a notification that several vendors share, and cutting to a limit.
+
+use std::{borrow::Cow, fmt::Write as _};
+
+use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::alert::{Alert, Labels, Member, Notification, Status};
+
+/// Marks that a text was cut.
+const CUT: char = '…';
+/// Longest link that is passed on; longer ones are left out, since a cut link leads nowhere.
+const MAX_LINK: usize = 2_000;
+
+/// Cuts `text` to `max` UTF-16 units, which are never fewer than code points, and marks the cut.
+pub(super) fn cut(text: &str, max: usize) -> Cow<'_, str> {
+    if text.len() <= max || text.encode_utf16().count() <= max {
+        return Cow::Borrowed(text);
+    }
+    let mut units = 0;
+    let fits = text.char_indices().find(|(_, c)| {
+        units += c.len_utf16();
+        units + CUT.len_utf16() > max
+    });
+    let end = fits.map_or(text.len(), |(at, _)| at);
+    Cow::Owned(format!("{}{CUT}", &text[..end]))
+}
+
+/// The member that speaks for the notification: the first that fires, or the first.
+pub(super) fn lead(notification: &Notification) -> Option<&Member> {
+    notification.firing().next().or_else(|| notification.members.first())
+}
+
+/// Name of the alert, as people know it.
+pub(super) fn name(notification: &Notification) -> &str {
+    let group = notification.group_labels.get("alertname");
+    let own = lead(notification).map_or("", |member| member.alert.label("alertname"));
+    [group, own].into_iter().find(|name| !name.is_empty()).unwrap_or("alert")
+}
+
+/// One sentence on what is wrong; empty if the alert says nothing.
+pub(super) fn summary(alert: &Alert) -> &str {
+    first(&alert.annotations, &["summary", "title", "message", "description"])
+}
+
+/// The longer text, if it is not the summary already.
+pub(super) fn description(alert: &Alert) -> &str {
+    let text = first(&alert.annotations, &["description", "message"]);
+    if text == summary(alert) { "" } else { text }
+}
+
+/// The first of these labels or annotations that has a value.
+pub(super) fn first<'a>(from: &'a Labels, names: &[&str]) -> &'a str {
+    names.iter().map(|name| from.get(name)).find(|value| !value.is_empty()).unwrap_or("")
+}
+
+/// `[FIRING] Name: summary (cluster/namespace)` on one line, with counts for more than one member.
+pub(super) fn headline(notification: &Notification) -> String {
+    let status = match notification.status {
+        Status::Firing => "FIRING",
+        Status::Resolved => "RESOLVED",
+    };
+    let count = notification.members.iter().filter(|it| it.status == notification.status).count();
+    let mut line = match notification.members.len() {
+        0 | 1 => format!("[{status}] {}", name(notification)),
+        _ => format!("[{status}:{count}] {}", name(notification)),
+    };
+    if let Some(member) = lead(notification) {
+        let summary = summary(&member.alert);
+        if !summary.is_empty() {
+            line.push_str(": ");
+            line.push_str(summary);
+        }
+        let place = ["cluster", "namespace"].map(|name| member.alert.label(name));
+        let place: Vec<_> = place.into_iter().filter(|part| !part.is_empty()).collect();
+        if !place.is_empty() {
+            let _ = write!(line, " ({})", place.join("/"));
+        }
+    }
+    one_line(&line)
+}
+
+/// White space and control characters become single spaces.
+pub(super) fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        let c = if c.is_whitespace() || c.is_control() { ' ' } else { c };
+        if c != ' ' || !line.ends_with(' ') {
+            line.push(c);
+        }
+    }
+    line.trim().to_owned()
+}
+
+/// A link that is http or https and not too long to be passed on.
+pub(super) fn link(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    let text = String::from(url);
+    (text.len() <= MAX_LINK).then_some(text)
+}
+
+/// Runbook and source of the alert, as far as they are links: `(name, address)`.
+pub(super) fn links(alert: &Alert) -> Vec<(&'static str, String)> {
+    let runbook = alert.annotations.get("runbook_url");
+    let candidates = [("Runbook", runbook), ("Source", &*alert.generator_url)];
+    candidates.into_iter().filter_map(|(name, text)| Some((name, link(text)?))).collect()
+}
+
+/// Pairs that all members share.
+pub(super) fn common<'a>(
+    members: &'a [Member],
+    of: impl Fn(&'a Alert) -> &'a Labels,
+) -> Vec<(&'a str, &'a str)> {
+    let Some((first, rest)) = members.split_first() else { return Vec::new() };
+    let shared = |pair: &(&str, &str)| rest.iter().all(|it| of(&it.alert).get(pair.0) == pair.1);
+    of(&first.alert).iter().filter(shared).collect()
+}
+
+/// A label set as a JSON object.
+pub(super) fn object<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Value {
+    let pairs = pairs.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value)));
+    Value::Object(pairs.collect::<Map<_, _>>())
+}
+
+/// RFC 3339 with milliseconds, as Prometheus writes it.
+pub(super) fn time(at: Timestamp) -> String {
+    DateTimePrinter::new().precision(Some(3)).timestamp_to_string(&at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_is_marked_and_never_splits_a_character() {
+        assert_eq!(cut("abcdef", 6), "abcdef");
+        assert_eq!(cut("abcdefg", 6), "abcde…");
+        assert_eq!(cut("ééééééé", 6), "ééééé…");
+        assert_eq!(cut("😀😀😀😀", 8), "😀😀😀😀");
+        assert_eq!(cut("😀😀😀😀", 7), "😀😀😀…");
+        assert_eq!(cut("😀😀😀😀", 6), "😀😀…");
+        assert_eq!(cut("ab", 1), "…");
+    }
+
+    #[test]
+    fn only_links_that_lead_to_the_web_are_passed_on() {
+        assert_eq!(link("https://a.example/x y"), Some("https://a.example/x%20y".to_owned()));
+        for bad in ["javascript:alert(1)", "data:text/html,x", "/x", "", "slack://open"] {
+            assert_eq!(link(bad), None, "{bad}");
+        }
+        assert_eq!(link(&format!("https://a.example/{}", "x".repeat(2_000))), None);
+    }
+
+    #[test]
+    fn one_line_holds_no_control_characters() {
+        assert_eq!(one_line(" a\r\n\tb\u{0}c\u{2028}d "), "a b c d");
+    }
+}

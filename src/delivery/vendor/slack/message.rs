@@ -1,0 +1,204 @@
+//! The message itself: header, text, fields, links, footer, within Slack's limits.
+//!
+//! Everything that comes from an alert is escaped and `verbatim`: it can't mention anybody, and no text of it
+//! becomes a link.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::{
+    alert::{Alert, Member, Notification, Status},
+    delivery::text,
+};
+
+/// Longest notification text; Slack advises to stay under 4,000.
+const MAX_TEXT: usize = 1_000;
+/// Longest header.
+const MAX_HEADER: usize = 150;
+/// Longest section. All blocks together stay under the undocumented limit near 13,200.
+const MAX_SECTION: usize = 3_000;
+/// Longest field of ours; Slack allows 2,000.
+const MAX_FIELD: usize = 200;
+/// Longest list of members.
+const MAX_LIST: usize = 2_500;
+/// Longest line of that list.
+const MAX_LINE: usize = 240;
+/// Members listed; the others are counted.
+const MAX_LISTED: usize = 10;
+
+/// The body of the request.
+pub(super) fn render(notification: &Notification) -> Value {
+    let (emoji, state) = match notification.status {
+        Status::Firing => (":rotating_light:", "firing"),
+        Status::Resolved => (":white_check_mark:", "resolved"),
+    };
+    let name = text::one_line(text::name(notification));
+    let room = MAX_HEADER - emoji.len() - state.len() - 2;
+    let header = format!("{emoji} {} {state}", escape(&name, room));
+    let mut blocks = vec![json!({
+        "type": "header",
+        "text": { "type": "plain_text", "text": header, "emoji": true },
+    })];
+    if let Some(lead) = text::lead(notification) {
+        add_lead(&mut blocks, notification, lead, state);
+    }
+    json!({ "text": escape(&text::headline(notification), MAX_TEXT), "blocks": blocks })
+}
+
+fn add_lead(blocks: &mut Vec<Value>, notification: &Notification, lead: &Member, state: &str) {
+    let alert = &lead.alert;
+    if let Some(words) = words(alert) {
+        blocks.push(json!({ "type": "section", "text": mrkdwn(&words) }));
+    }
+    let mut fields: Vec<Value> =
+        [("Cluster", "cluster"), ("Namespace", "namespace"), ("Severity", "severity")]
+            .into_iter()
+            .filter(|(_, label)| !alert.label(label).is_empty())
+            .map(|(title, label)| field(title, alert.label(label)))
+            .collect();
+    fields.push(field("Status", state));
+    blocks.push(json!({ "type": "section", "fields": fields }));
+    if notification.members.len() > 1 {
+        blocks.push(json!({ "type": "section", "text": mrkdwn(&list(notification)) }));
+    }
+    let buttons: Vec<_> =
+        text::links(alert).into_iter().map(|(name, url)| button(name, &url)).collect();
+    if !buttons.is_empty() {
+        blocks.push(json!({ "type": "actions", "elements": buttons }));
+    }
+    let started = alert.starts_at;
+    let footer = format!(
+        "fingerprint `{}` · started <!date^{}^{{date_num}} {{time_secs}}|{}>",
+        alert.labels.fingerprint(),
+        started.as_second(),
+        text::time(started),
+    );
+    blocks.push(json!({ "type": "context", "elements": [mrkdwn(&footer)] }));
+}
+
+/// Summary in bold and description under it; `None` if the alert says neither.
+fn words(alert: &Alert) -> Option<String> {
+    let summary = text::one_line(text::summary(alert));
+    let description = text::description(alert);
+    let bold = |room| {
+        // An asterisk inside would end the bold face early.
+        format!("*{}*", escape(&summary.replace('*', "∗"), room))
+    };
+    match (summary.is_empty(), description.is_empty()) {
+        (true, true) => None,
+        (false, true) => Some(bold(MAX_SECTION - 2)),
+        (true, false) => Some(escape(description, MAX_SECTION)),
+        (false, false) => {
+            let head = bold(500);
+            let room = MAX_SECTION - head.encode_utf16().count() - 1;
+            Some(format!("{head}\n{}", escape(description, room)))
+        }
+    }
+}
+
+/// The members, firing first, each with what tells it apart; what does not fit is counted.
+fn list(notification: &Notification) -> String {
+    let shared = text::common(&notification.members, |alert| &alert.labels);
+    let total = notification.members.len();
+    let mut lines = String::new();
+    let mut units = 0;
+    let mut listed = 0;
+    for member in notification.firing().chain(notification.resolved()).take(MAX_LISTED) {
+        let own = member.alert.labels.iter().filter(|pair| !shared.contains(pair));
+        let own: Vec<_> = own.map(|(name, value)| format!("{name}={value}")).collect();
+        let own =
+            if own.is_empty() { text::summary(&member.alert).to_owned() } else { own.join(", ") };
+        let line =
+            format!("• {}: {}\n", member.status.as_str(), escape(&text::one_line(&own), MAX_LINE));
+        units += line.encode_utf16().count();
+        if units > MAX_LIST {
+            break;
+        }
+        lines.push_str(&line);
+        listed += 1;
+    }
+    if listed < total {
+        let _ = write!(lines, "… and {} more", total - listed);
+    }
+    lines.trim_end().to_owned()
+}
+
+fn field(title: &str, value: &str) -> Value {
+    mrkdwn(&format!("*{title}*\n{}", escape(&text::one_line(value), MAX_FIELD)))
+}
+
+fn mrkdwn(text: &str) -> Value {
+    json!({ "type": "mrkdwn", "text": text, "verbatim": true })
+}
+
+fn button(name: &str, url: &str) -> Value {
+    json!({
+        "type": "button",
+        "text": { "type": "plain_text", "text": name, "emoji": false },
+        "url": url,
+        "action_id": name.to_lowercase(),
+    })
+}
+
+/// Escapes Slack's three control characters and breaks group mentions, within `max` UTF-16 units. The cut is
+/// marked and never falls inside an entity.
+fn escape(text: &str, max: usize) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut units = 0;
+    // Where the text must end if it turns out not to fit.
+    let mut fits = 0;
+    let mut buffer = [0; 4];
+    for (at, c) in text.char_indices() {
+        let piece = match c {
+            '&' => "&amp;",
+            '<' => "&lt;",
+            '>' => "&gt;",
+            '@' if mentions(&text[at + 1..]) => "@\u{200b}",
+            '\0'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{7f}' => " ",
+            c => c.encode_utf8(&mut buffer),
+        };
+        units += piece.encode_utf16().count();
+        if units > max {
+            out.truncate(fits);
+            out.push('…');
+            return out;
+        }
+        out.push_str(piece);
+        if units < max {
+            fits = out.len();
+        }
+    }
+    out
+}
+
+/// The text after an `@` that Slack clients can turn into a mention of everybody.
+fn mentions(rest: &str) -> bool {
+    ["channel", "here", "everyone", "group"]
+        .into_iter()
+        .any(|word| rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escaping_leaves_no_control_character() {
+        assert_eq!(escape("<!here> & <@U1>", 100), "&lt;!here&gt; &amp; &lt;@U1&gt;");
+        assert_eq!(escape("@here @Channel a@b.c", 100), "@\u{200b}here @\u{200b}Channel a@b.c");
+    }
+
+    #[test]
+    fn a_cut_is_marked_and_never_falls_inside_an_entity() {
+        assert_eq!(escape("<<<", 12), "&lt;&lt;&lt;");
+        assert_eq!(escape("<<<", 11), "&lt;&lt;…");
+        assert_eq!(escape("<<<", 8), "&lt;…");
+        assert_eq!(escape("ab😀", 4), "ab😀");
+        assert_eq!(escape("ab😀", 3), "ab…");
+        for max in 1..40 {
+            let cut = escape("a<b>c&d😀e@here<!channel>", max);
+            assert!(cut.encode_utf16().count() <= max, "{max}: {cut}");
+        }
+    }
+}
