@@ -4,6 +4,7 @@ pub mod alert;
 pub mod api;
 pub mod config;
 pub mod delivery;
+pub mod dispatch;
 pub mod probe;
 pub mod publish;
 pub mod registry;
