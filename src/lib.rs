@@ -5,6 +5,7 @@ pub mod api;
 pub mod config;
 pub mod delivery;
 pub mod dispatch;
+pub mod fanout;
 pub mod probe;
 pub mod publish;
 pub mod registry;

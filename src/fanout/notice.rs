@@ -1,0 +1,81 @@
+//! What a publish sends: its one alert, ungrouped, as a notification per target.
+//!
+//! The group key is `publish:` and the alert's labels, so that the incident key is the same for
+//! every publish of the same labels: a second publish of a firing alert updates the incident that
+//! the first one opened downstream (PagerDuty and the like), and a publish of the same labels with
+//! an end closes it. Routed alerts have the route in their group key and never share an incident
+//! with a publish.
+//!
+//! The id is unique per publish and target, and the same for a repeat of a request with the same
+//! `Idempotency-Key`: a receiver that saw the first one can tell.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::{
+    alert::{
+        Alert, Member, Notification, NotificationId, NotificationReason, Status, group_key,
+        incident_key,
+    },
+    publish::Idempotency,
+    registry::Target,
+};
+
+/// One publish's notification without what differs per target. What is large is shared.
+#[derive(Debug)]
+pub(crate) struct Notice {
+    unique: String,
+    group_key: Arc<str>,
+    incident_key: Arc<str>,
+    member: Member,
+    external_url: Arc<str>,
+    at: Timestamp,
+}
+
+// === impl Notice ===
+
+impl Notice {
+    pub(crate) fn new(
+        alert: Arc<Alert>,
+        idempotency: Option<&Idempotency>,
+        external_url: Arc<str>,
+        at: Timestamp,
+    ) -> Self {
+        let unique = match idempotency {
+            Some(Idempotency { key, body }) => format!("{key}/{body:02x?}"),
+            None => Uuid::new_v4().to_string(),
+        };
+        let group_key = group_key("publish", &alert.labels);
+        let status = alert.status(at);
+        Self {
+            unique,
+            incident_key: incident_key(&group_key).into(),
+            group_key: group_key.into(),
+            member: Member { alert, status },
+            external_url,
+            at,
+        }
+    }
+
+    /// The notification for one target.
+    pub(crate) fn to(&self, target: &Target) -> Arc<Notification> {
+        let reason = match self.member.status {
+            Status::Firing => NotificationReason::First,
+            Status::Resolved => NotificationReason::AllResolved,
+        };
+        Arc::new(Notification {
+            id: NotificationId::new(&target.uid, &self.unique, 0).finish().into(),
+            group_key: self.group_key.clone(),
+            incident_key: self.incident_key.clone(),
+            receiver: target.key.to_string().into(),
+            status: self.member.status,
+            members: vec![self.member.clone()],
+            group_labels: self.member.alert.labels.clone(),
+            reason,
+            external_url: self.external_url.clone(),
+            at: self.at,
+        })
+    }
+}

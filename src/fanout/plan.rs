@@ -1,0 +1,204 @@
+//! Which targets a publish sends to, which it leaves out, and in which order it starts.
+
+use std::{sync::Arc, time::Duration};
+
+use hashbrown::HashSet;
+
+use crate::{
+    api::{HealthState, TargetKey, TargetType},
+    publish::{
+        ErrorType, MAX_CONCURRENT, MAX_TIMEOUT, Options, PublishError, Selection, SkipReason,
+        Strategy, TargetFilter, TargetResult,
+    },
+    registry::{Snapshot, Target, TargetEntry},
+};
+
+/// What a publish is going to do. Made without I/O from one snapshot.
+#[derive(Debug)]
+pub struct Plan {
+    /// One entry per selected target, in request order: skipped ones are final, the others say
+    /// `not_attempted` until they are tried.
+    pub results: Vec<TargetResult>,
+    /// What to send, in starting order: Healthy, Degraded, Unknown, Unhealthy; equals in request
+    /// order.
+    pub sends: Vec<Planned>,
+}
+
+/// One target to send to.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// Its entry in [`Plan::results`].
+    pub at: usize,
+    /// The target.
+    pub target: Arc<Target>,
+    /// Its health when the plan was made.
+    pub health: HealthState,
+}
+
+/// Decides about every selected target.
+///
+/// `All` and `Healthy` select among usable targets that are not suspended; a named target that is
+/// suspended or unusable is skipped as `disabled`.
+///
+/// # Errors
+/// [`PublishError`] if targets are not known yet, a named one does not exist, or the request
+/// contradicts itself. Then nothing may be sent.
+pub fn plan(
+    snapshot: &Snapshot,
+    selection: &Selection,
+    options: &Options,
+) -> Result<Plan, PublishError> {
+    check(selection, options)?;
+    if !snapshot.complete {
+        return Err(PublishError::NotReady);
+    }
+    let mut plan = Plan { results: Vec::new(), sends: Vec::new() };
+    match selection {
+        Selection::Named(keys) => plan.named(snapshot, keys, options)?,
+        Selection::All(filter) => plan.select(snapshot, filter, options, |_| true),
+        Selection::Healthy(filter) => plan.select(snapshot, filter, options, |health| {
+            matches!(health, HealthState::Healthy | HealthState::Degraded)
+        }),
+    }
+    plan.sends.sort_by_key(|send| rank(send.health));
+    Ok(plan)
+}
+
+/// Whether the request makes sense by itself.
+fn check(selection: &Selection, options: &Options) -> Result<(), PublishError> {
+    let fault = match selection {
+        _ if options.timeout.is_zero() || options.timeout > MAX_TIMEOUT => {
+            format!("options.timeout must be more than 0s and at most {}s", MAX_TIMEOUT.as_secs())
+        }
+        _ if options.max_concurrent == 0 || options.max_concurrent > MAX_CONCURRENT => {
+            format!("options.max_concurrent must be from 1 to {MAX_CONCURRENT}")
+        }
+        Selection::Named(keys) if keys.is_empty() => {
+            "target_names is empty; name at least one target as namespace/name".into()
+        }
+        Selection::All(_) if options.strategy != Strategy::PublishToAll => {
+            "publishing to all targets leaves no target out for its health: drop options.strategy, \
+             or name the targets, or publish to the healthy ones"
+                .into()
+        }
+        Selection::Healthy(_)
+            if options.strategy == Strategy::PublishToAll || !options.check_health =>
+        {
+            "publishing to the healthy targets looks at health: drop options.strategy PublishToAll \
+             and options.check_health false, or publish to all targets"
+                .into()
+        }
+        _ => return Ok(()),
+    };
+    Err(PublishError::Invalid(fault))
+}
+
+const fn rank(health: HealthState) -> u8 {
+    match health {
+        HealthState::Healthy => 0,
+        HealthState::Degraded => 1,
+        HealthState::Unknown => 2,
+        HealthState::Unhealthy => 3,
+    }
+}
+
+/// What health keeps out. Unknown is sendable.
+fn left_out(health: HealthState, options: &Options) -> Option<SkipReason> {
+    if !options.check_health {
+        return None;
+    }
+    match (options.strategy, health) {
+        (Strategy::SkipUnhealthy | Strategy::SkipUnhealthyAndDegraded, HealthState::Unhealthy) => {
+            Some(SkipReason::Unhealthy)
+        }
+        (Strategy::SkipUnhealthyAndDegraded, HealthState::Degraded) => Some(SkipReason::Degraded),
+        _ => None,
+    }
+}
+
+fn passes(filter: &TargetFilter, target: &Target) -> bool {
+    filter.namespace.as_ref().is_none_or(|namespace| **namespace == *target.key.namespace)
+        && filter.kind.is_none_or(|kind| kind == target.kind)
+        && filter.labels.iter().all(|(name, value)| target.labels.get(name) == Some(value))
+}
+
+// === impl Plan ===
+
+impl Plan {
+    fn named(
+        &mut self,
+        snapshot: &Snapshot,
+        keys: &[TargetKey],
+        options: &Options,
+    ) -> Result<(), PublishError> {
+        let mut seen = HashSet::with_capacity(keys.len());
+        let mut unknown = Vec::new();
+        self.results.reserve_exact(keys.len());
+        for key in keys {
+            if !seen.insert(key) {
+                continue;
+            }
+            match snapshot.targets.get(key) {
+                None => unknown.push(key.clone()),
+                Some(TargetEntry::Accepted(target)) => {
+                    self.add(target, target.live.health(), options);
+                }
+                Some(TargetEntry::Rejected(rejected)) => {
+                    self.skip(&rejected.key, rejected.kind, SkipReason::Disabled);
+                }
+            }
+        }
+        if unknown.is_empty() { Ok(()) } else { Err(PublishError::NotFound(unknown)) }
+    }
+
+    fn select(
+        &mut self,
+        snapshot: &Snapshot,
+        filter: &TargetFilter,
+        options: &Options,
+        wanted: impl Fn(HealthState) -> bool,
+    ) {
+        self.results.reserve(snapshot.targets.len());
+        for entry in snapshot.targets.values() {
+            let TargetEntry::Accepted(target) = entry else { continue };
+            // Read once: what is decided and what is reported must not differ.
+            let health = target.live.health();
+            if !target.suspended() && wanted(health) && passes(filter, target) {
+                self.add(target, health, options);
+            }
+        }
+    }
+
+    fn add(&mut self, target: &Arc<Target>, health: HealthState, options: &Options) {
+        let skipped =
+            if target.suspended() { Some(SkipReason::Disabled) } else { left_out(health, options) };
+        if let Some(reason) = skipped {
+            self.skip(&target.key, Some(target.kind), reason);
+            return;
+        }
+        self.sends.push(Planned { at: self.results.len(), target: target.clone(), health });
+        self.results.push(TargetResult {
+            key: target.key.clone(),
+            kind: Some(target.kind),
+            skipped: None,
+            error_type: Some(ErrorType::NotAttempted),
+            error: None,
+            status_code: None,
+            duration: Duration::ZERO,
+            attempts: 0,
+        });
+    }
+
+    fn skip(&mut self, key: &TargetKey, kind: Option<TargetType>, reason: SkipReason) {
+        self.results.push(TargetResult {
+            key: key.clone(),
+            kind,
+            skipped: Some(reason),
+            error_type: None,
+            error: None,
+            status_code: None,
+            duration: Duration::ZERO,
+            attempts: 0,
+        });
+    }
+}

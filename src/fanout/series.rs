@@ -1,0 +1,213 @@
+//! Per-target metric series: made with the target, capped, removed with it.
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use hashbrown::HashMap;
+use jiff::Timestamp;
+use prometheus_client::{
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::{Registry, Unit},
+};
+
+use crate::{api::TargetKey, registry::Snapshot};
+
+/// Targets that get series of their own; more would hurt whoever scrapes.
+pub const SERIES_CAP: usize = 1_000;
+
+type TargetLabel = [(&'static str, Arc<str>); 1];
+type ResultLabels = (TargetLabel, [(&'static str, &'static str); 1]);
+
+const RESULTS: [&str; 3] = ["success", "failure", "skipped"];
+
+/// The per-target families and the handles made from them.
+#[derive(Debug, Default)]
+pub(crate) struct SeriesTable {
+    published: Family<ResultLabels, Counter>,
+    last_success: Family<TargetLabel, Gauge>,
+    targets: RwLock<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    generation: Option<u64>,
+    series: HashMap<TargetKey, Series>,
+}
+
+#[derive(Debug)]
+struct Series {
+    label: Arc<str>,
+    results: [Counter; RESULTS.len()],
+    last_success: Gauge,
+}
+
+/// Read access for a whole batch of counts; a target over the cap counts nowhere.
+#[derive(Debug)]
+pub(crate) struct SeriesReader<'a>(RwLockReadGuard<'a, Held>);
+
+// === impl SeriesTable ===
+
+impl SeriesTable {
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "target_publish",
+            "Publishes and notifications per target, by result",
+            self.published.clone(),
+        );
+        registry.register_with_unit(
+            "target_last_success_timestamp",
+            "When the target last accepted something; 0 if never",
+            Unit::Seconds,
+            self.last_success.clone(),
+        );
+    }
+
+    /// Makes the series of new targets, up to the cap, and removes those of targets that are gone.
+    /// Cheap if this generation was followed before.
+    pub(crate) fn follow(&self, snapshot: &Snapshot) {
+        let stale = |held: &Held| held.generation.is_none_or(|seen| seen < snapshot.generation);
+        if !stale(&self.targets.read().unwrap_or_else(PoisonError::into_inner)) {
+            return;
+        }
+        let mut held = self.targets.write().unwrap_or_else(PoisonError::into_inner);
+        if !stale(&held) {
+            return;
+        }
+        held.generation = Some(snapshot.generation);
+        held.series.retain(|key, series| {
+            let kept = snapshot.targets.contains_key(key);
+            if !kept {
+                self.remove(series);
+            }
+            kept
+        });
+        for key in snapshot.targets.keys() {
+            if held.series.len() >= SERIES_CAP {
+                break;
+            }
+            if !held.series.contains_key(key) {
+                held.series.insert(key.clone(), self.create(key));
+            }
+        }
+    }
+
+    pub(crate) fn read(&self) -> SeriesReader<'_> {
+        SeriesReader(self.targets.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn create(&self, key: &TargetKey) -> Series {
+        let label: Arc<str> = key.to_string().into();
+        let target = [("target", label.clone())];
+        Series {
+            results: RESULTS.map(|result| {
+                self.published.get_or_create_owned(&(target.clone(), [("result", result)]))
+            }),
+            last_success: self.last_success.get_or_create_owned(&target),
+            label,
+        }
+    }
+
+    fn remove(&self, series: &Series) {
+        let target = [("target", series.label.clone())];
+        for result in RESULTS {
+            self.published.remove(&(target.clone(), [("result", result)]));
+        }
+        self.last_success.remove(&target);
+    }
+}
+
+// === impl SeriesReader ===
+
+impl SeriesReader<'_> {
+    pub(crate) fn success(&self, key: &TargetKey, now: Timestamp) {
+        if let Some(series) = self.0.series.get(key) {
+            series.results[0].inc();
+            series.last_success.set(now.as_second());
+        }
+    }
+
+    pub(crate) fn failure(&self, key: &TargetKey) {
+        if let Some(series) = self.0.series.get(key) {
+            series.results[1].inc();
+        }
+    }
+
+    pub(crate) fn skipped(&self, key: &TargetKey) {
+        if let Some(series) = self.0.series.get(key) {
+            series.results[2].inc();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::{
+        api::Reason,
+        registry::{Allowed, RejectedTarget, TargetEntry},
+    };
+
+    fn snapshot(generation: u64, names: impl Iterator<Item = String>) -> Snapshot {
+        let entry = |name: String| {
+            let key = TargetKey::new("ns", &name);
+            let rejected = RejectedTarget {
+                key: key.clone(),
+                uid: "u".into(),
+                generation: 1,
+                kind: None,
+                labels: BTreeMap::new(),
+                reason: Reason::InvalidSpec,
+                message: String::new(),
+                allowed: Allowed::Same,
+                permanent: true,
+            };
+            (key, TargetEntry::Rejected(Arc::new(rejected)))
+        };
+        Snapshot {
+            generation,
+            targets: Arc::new(names.map(entry).collect()),
+            ..Snapshot::default()
+        }
+    }
+
+    fn text(table: &SeriesTable) -> String {
+        let mut registry = Registry::with_prefix("fanfare");
+        table.register(&mut registry);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        text
+    }
+
+    #[test]
+    fn series_come_at_zero_with_the_target_and_go_with_it() {
+        let table = SeriesTable::default();
+        table.follow(&snapshot(1, ["a".into(), "b".into()].into_iter()));
+        table.read().success(&TargetKey::new("ns", "a"), Timestamp::from_second(77).unwrap());
+        let first = text(&table);
+        for line in [
+            "fanfare_target_publish_total{target=\"ns/a\",result=\"success\"} 1",
+            "fanfare_target_publish_total{target=\"ns/b\",result=\"skipped\"} 0",
+            "fanfare_target_last_success_timestamp_seconds{target=\"ns/a\"} 77",
+            "fanfare_target_last_success_timestamp_seconds{target=\"ns/b\"} 0",
+        ] {
+            assert!(first.contains(line), "{line} is missing from\n{first}");
+        }
+        table.follow(&snapshot(2, ["b".to_owned()].into_iter()));
+        let second = text(&table);
+        assert!(!second.contains("ns/a"), "{second}");
+        assert!(second.contains("ns/b"), "{second}");
+    }
+
+    #[test]
+    fn no_more_than_the_cap_and_room_is_used_again() {
+        let table = SeriesTable::default();
+        let names = |range: std::ops::Range<usize>| range.map(|number| format!("t{number:05}"));
+        table.follow(&snapshot(1, names(0..1_500)));
+        assert_eq!(table.read().0.series.len(), SERIES_CAP);
+        table.read().failure(&TargetKey::new("ns", "t01400"));
+        table.follow(&snapshot(2, names(900..1_500)));
+        assert_eq!(table.read().0.series.len(), 600);
+        assert!(table.read().0.series.contains_key(&TargetKey::new("ns", "t01400")));
+    }
+}
