@@ -3,6 +3,7 @@
 pub mod alert;
 pub mod api;
 pub mod config;
+pub mod controller;
 pub mod delivery;
 pub mod dispatch;
 pub mod fanout;

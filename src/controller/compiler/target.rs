@@ -1,0 +1,136 @@
+//! Targets: what they name is read first, then they are compiled.
+
+use std::sync::Arc;
+
+use tracing::info;
+
+use super::{Compiler, PATIENCE, Shown, TargetObject, unreadable};
+use crate::{
+    api::{NamespacesFrom, PublishTargetSpec, PublishTargetStatus, Reason, TargetKey},
+    controller::{
+        ledger::{ObjectKey, older},
+        material::wanted,
+        metrics::Verdict,
+        source::{Kind, Object},
+        transition::Note,
+    },
+    delivery,
+    registry::{Allowed, HealthView, Moment, RejectedTarget},
+};
+
+impl Compiler {
+    pub(super) fn apply_target(&mut self, object: Object<PublishTargetSpec>, now: Moment) {
+        self.ledger.observe(&object, now.mono);
+        let Object { key, meta, spec, status } = object;
+        let known = self.targets.get_mut(&key).filter(|known| known.meta.uid == meta.uid);
+        let (mut restore, mut shown, mut read) = (None, Shown::Nothing, true);
+        if let Some(known) = known {
+            if older(&meta.resource_version, &known.meta.resource_version) {
+                return;
+            }
+            let same_spec = known.spec == spec;
+            if same_spec && known.meta.same_but_version(&meta) {
+                known.meta = meta;
+                return;
+            }
+            read = !same_spec || known.meta.reconcile != meta.reconcile;
+            (restore, shown) = (known.restore.take(), known.shown);
+        } else if let Ok(status) = serde_json::from_value::<PublishTargetStatus>(status) {
+            restore = HealthView::from_status(&status, meta.generation);
+        }
+        if read {
+            match &spec {
+                Ok(spec) => self.materials.want(&key, wanted(&key.namespace, spec), now.mono),
+                Err(_) => self.materials.forget(&key),
+            }
+        }
+        let from = spec.as_ref().ok().map(|spec| spec.allowed_from());
+        if from == Some(NamespacesFrom::Selector) {
+            self.selecting.insert(key.clone());
+        } else {
+            self.selecting.remove(&key);
+        }
+        self.targets.insert(key.clone(), TargetObject { meta, spec, restore, shown });
+        self.compile_target(&key, false, now);
+    }
+
+    pub(super) fn compile_target(&mut self, key: &TargetKey, rotated: bool, now: Moment) {
+        let Some(object) = self.targets.get_mut(key) else { return };
+        let TargetObject { meta, spec, restore, shown } = object;
+        let compiled = match spec {
+            Err(message) => Err(Box::new(RejectedTarget {
+                key: key.clone(),
+                uid: Arc::clone(&meta.uid),
+                generation: meta.generation,
+                kind: None,
+                labels: meta.labels.clone(),
+                reason: Reason::InvalidSpec,
+                message: unreadable(Kind::PublishTarget, message),
+                allowed: Allowed::Same,
+                permanent: true,
+            })),
+            Ok(spec) => {
+                if !self.materials.settled(key) {
+                    let in_use = matches!(shown, Shown::Accepted(_));
+                    let until = *self.waiting.entry(key.clone()).or_insert(now.mono + PATIENCE);
+                    let hopeless = now.mono >= until && self.materials.attempted(key);
+                    if in_use || !hopeless {
+                        if now.mono >= until {
+                            self.waiting.insert(key.clone(), now.mono + PATIENCE);
+                        }
+                        return;
+                    }
+                }
+                delivery::compile(
+                    delivery::Object {
+                        key: key.clone(),
+                        uid: Arc::clone(&meta.uid),
+                        generation: meta.generation,
+                        labels: meta.labels.clone(),
+                        spec: Arc::clone(spec),
+                    },
+                    &self.materials.lookup(&key.namespace),
+                    self.publisher.registry().previous(key).map(|target| &**target),
+                    now,
+                )
+            }
+        };
+        self.waiting.remove(key);
+        let verdict = match &compiled {
+            Ok(target) => {
+                if let Some(health) = restore.take() {
+                    target.live.restore(health);
+                }
+                if rotated {
+                    let note = Note::normal(
+                        Reason::SecretRotated,
+                        "a Secret changed; the new content is in use",
+                    );
+                    self.notes.push((ObjectKey::Target(key.clone()), note));
+                    info!(to = %key, "Secret changed: the new content is in use");
+                }
+                Shown::Accepted(target.generation)
+            }
+            Err(rejected) => Shown::Rejected(rejected.generation, rejected.reason),
+        };
+        if verdict != std::mem::replace(shown, verdict) {
+            let message = compiled.as_ref().err().map(|rejected| rejected.message.as_str());
+            verdict.tell(&ObjectKey::Target(key.clone()), message);
+        }
+        self.metrics.reconciled(Kind::PublishTarget, verdict.verdict());
+        self.publisher.registry().apply_target(compiled);
+    }
+
+    pub(super) fn delete_target(&mut self, key: &TargetKey) {
+        self.ledger.gone(&ObjectKey::Target(key.clone()));
+        if self.targets.remove(key).is_none() {
+            return;
+        }
+        self.waiting.remove(key);
+        self.selecting.remove(key);
+        self.materials.forget(key);
+        self.publisher.registry().remove_target(key);
+        self.metrics.reconciled(Kind::PublishTarget, Verdict::Deleted);
+        info!(to = %key, "Target deleted");
+    }
+}

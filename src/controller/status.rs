@@ -1,0 +1,327 @@
+//! Writes status: only the Lease holder, only what changed, never over something newer.
+//!
+//! Every write is a server-side apply that carries the resourceVersion last seen; if somebody was
+//! faster it is projected again from what the watch shows then. The budget is shared by all
+//! objects. A target's first status waits for its first verdict, two seconds at most.
+//!
+//! An object that was stored under a looser schema and lacks a field or has one of a wrong type can't
+//! be given a status at all: the API server refuses apply (500, 422) and patch (422) alike. An event
+//! tells about it instead.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::{
+    bucket::Bucket,
+    election::Leadership,
+    event::Events,
+    ledger::{Ledger, ObjectKey, Seen, Status},
+    metrics::{Metrics, Written},
+    projection::{self, differing},
+    queue::Queue,
+    source::{Kind, Object, Watched},
+    transition::transitions,
+    unread::Unread,
+};
+use crate::{
+    api::{AlertRouteSpec, GROUP, PublishTargetSpec, VERSION},
+    registry::{Changes, Moment, Snapshot},
+};
+
+/// Owns what is written.
+const FIELD_MANAGER: &str = "fanfare-status";
+/// Writes per second, and at once.
+const BUDGET: (f64, f64) = (200.0, 1_000.0);
+/// Writes under way at the same time.
+const MAX_WRITES: usize = 16;
+/// How long one write may take.
+const TIMEOUT: Duration = Duration::from_secs(8);
+/// A write is not begun when the Lease is ours for less than this.
+const LEAST_LEASE: Duration = Duration::from_millis(500);
+/// Shortest and longest pause after somebody else was faster.
+const CONFLICT_PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// The same after the API server refused a status.
+const REFUSED_PAUSES: (Duration, Duration) = (Duration::from_secs(15), Duration::from_mins(10));
+/// The same after any other failure.
+const FAILED_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How long a first status waits for a first verdict.
+const FIRST_VERDICT: Duration = Duration::from_secs(2);
+
+/// What the writer is connected to.
+pub(super) struct Wiring {
+    pub(super) client: Client,
+    pub(super) ledger: Ledger,
+    pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
+    pub(super) changes: Arc<Changes>,
+    pub(super) leadership: Leadership,
+    pub(super) events: Events,
+    pub(super) metrics: Metrics,
+}
+
+/// Writes status.
+pub(super) struct Writer {
+    wiring: Wiring,
+    last: Arc<Snapshot>,
+    queue: Queue,
+    bucket: Bucket,
+    writes: JoinSet<Finished>,
+    leading: bool,
+    /// The last write that was not refused or in conflict failed.
+    failing: bool,
+}
+
+struct Finished {
+    key: ObjectKey,
+    before: Arc<Status>,
+    after: Status,
+    result: Result<(), Failure>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("the object changed meanwhile")]
+    Conflict,
+    #[error("the object is gone")]
+    Gone,
+    #[error("the API server refuses the status: {0}")]
+    Refused(kube::Error),
+    #[error("the API server did not answer in time")]
+    Timeout,
+    #[error(transparent)]
+    Api(kube::Error),
+}
+
+// === impl Writer ===
+
+impl Writer {
+    pub(super) fn new(wiring: Wiring) -> Self {
+        Self {
+            wiring,
+            last: Arc::default(),
+            queue: Queue::default(),
+            bucket: Bucket::new(BUDGET.0, BUDGET.1, Instant::now()),
+            writes: JoinSet::new(),
+            leading: false,
+            failing: false,
+        }
+    }
+
+    /// Writes until `token` is cancelled.
+    pub(super) async fn run(mut self, token: CancellationToken) {
+        loop {
+            let now = Instant::now();
+            let wake = self.pump(now);
+            let wiring = &mut self.wiring;
+            tokio::select! {
+                () = token.cancelled() => return,
+                changed = wiring.snapshots.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    self.take_snapshot();
+                }
+                targets = wiring.changes.drain() => {
+                    let routes = projection::routes_reaching(&self.last, &targets);
+                    self.mark(targets.into_iter().map(ObjectKey::Target).chain(routes));
+                }
+                keys = wiring.ledger.drain() => self.mark(keys),
+                alive = wiring.leadership.changed() => {
+                    if !alive {
+                        return;
+                    }
+                }
+                Some(finished) = self.writes.join_next() => self.finish(finished),
+                () = sleep_until(wake.unwrap_or(now)), if wake.is_some() => {}
+            }
+        }
+    }
+
+    fn take_snapshot(&mut self) {
+        let snapshot = Arc::clone(&self.wiring.snapshots.borrow_and_update());
+        let keys = differing(&self.last, &snapshot);
+        self.last = snapshot;
+        self.mark(keys);
+    }
+
+    fn mark(&mut self, keys: impl IntoIterator<Item = ObjectKey>) {
+        // Without the Lease nothing is kept: becoming leader looks at everything.
+        if self.leading {
+            let now = Instant::now();
+            for key in keys {
+                self.queue.mark(&key, now);
+            }
+        }
+    }
+
+    /// Begins what may begin. Answers when to look again.
+    fn pump(&mut self, now: Instant) -> Option<Instant> {
+        let until = self.wiring.leadership.until(now);
+        if self.leading != until.is_some() {
+            self.leading = until.is_some();
+            self.queue.clear();
+            let everything: BTreeSet<_> = projection::keys(&self.last).collect();
+            self.mark(everything);
+        }
+        let until = until?;
+        while self.writes.len() < MAX_WRITES {
+            if until.saturating_duration_since(now) < LEAST_LEASE {
+                // Renewal or loss of the Lease wakes the loop.
+                return None;
+            }
+            let Some(key) = self.queue.pop(now) else { return self.queue.next_due() };
+            if let Some((seen, status)) = self.changed(&key, now) {
+                if let Err(wait) = self.bucket.take(now) {
+                    self.queue.mark(&key, now);
+                    return Some(now + wait);
+                }
+                self.queue.begin(&key);
+                let limit = TIMEOUT.min(until.saturating_duration_since(now));
+                let client = self.wiring.client.clone();
+                let ledger = self.wiring.ledger.clone();
+                self.writes.spawn(write(client, ledger, (key, seen, status), now + limit));
+            }
+        }
+        None
+    }
+
+    /// The object's new status, if it differs from what the API server holds.
+    fn changed(&mut self, key: &ObjectKey, now: Instant) -> Option<(Seen, Status)> {
+        let Some(seen) = self.wiring.ledger.get(key) else {
+            self.queue.done(key);
+            return None;
+        };
+        let moment = Moment { mono: now, wall: Timestamp::now() };
+        let projected = projection::project(&self.last, key, &seen, moment)?;
+        let deadline = seen.first + FIRST_VERDICT;
+        if projected.awaits_verdict && seen.status.observed_generation().is_none() && now < deadline
+        {
+            self.queue.mark(key, deadline);
+            return None;
+        }
+        if projected.status == *seen.status {
+            self.wiring.metrics.status_write(key.kind(), Written::Unchanged);
+            self.queue.done(key);
+            return None;
+        }
+        Some((seen, projected.status))
+    }
+
+    fn finish(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
+        let Ok(Finished { key, before, after, result }) = finished else { return };
+        let now = Instant::now();
+        let metrics = &self.wiring.metrics;
+        match result {
+            Ok(()) => {
+                metrics.status_write(key.kind(), Written::Done);
+                self.queue.done(&key);
+                if std::mem::take(&mut self.failing) {
+                    info!("Status writes work again");
+                }
+                self.tell(&key, &before, &after);
+            }
+            Err(Failure::Gone) => self.queue.done(&key),
+            Err(Failure::Conflict) => {
+                metrics.status_write(key.kind(), Written::Conflict);
+                self.queue.failed(&key, CONFLICT_PAUSES, now);
+            }
+            Err(Failure::Refused(error)) => {
+                metrics.status_write(key.kind(), Written::Error);
+                if self.queue.failed(&key, REFUSED_PAUSES, now) {
+                    warn!(object = %key, error = %error, "API server refuses the status");
+                    self.tell(&key, &before, &after);
+                }
+            }
+            Err(error) => {
+                metrics.status_write(key.kind(), Written::Error);
+                self.queue.failed(&key, FAILED_PAUSES, now);
+                if std::mem::replace(&mut self.failing, true) {
+                    debug!(object = %key, error = %error, "Status not written");
+                } else {
+                    warn!(object = %key, error = %error, "Status not written, retrying");
+                }
+            }
+        }
+    }
+
+    fn tell(&self, key: &ObjectKey, before: &Status, after: &Status) {
+        for note in transitions(before, after) {
+            self.wiring.events.tell(key, note);
+        }
+    }
+}
+
+async fn write(
+    client: Client,
+    ledger: Ledger,
+    (key, seen, after): (ObjectKey, Seen, Status),
+    deadline: Instant,
+) -> Finished {
+    let apply = async {
+        match key.kind() {
+            Kind::PublishTarget => {
+                let object = patch::<PublishTargetSpec>(client, &key, &seen, &after).await?;
+                ledger.written(&object);
+            }
+            Kind::AlertRoute => {
+                let object = patch::<AlertRouteSpec>(client, &key, &seen, &after).await?;
+                ledger.written(&object);
+            }
+        }
+        Ok::<(), kube::Error>(())
+    };
+    let result = match tokio::time::timeout_at(deadline, apply).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(Failure::from(error)),
+        Err(_) => Err(Failure::Timeout),
+    };
+    Finished { key, before: seen.status, after, result }
+}
+
+async fn patch<S: Watched>(
+    client: Client,
+    key: &ObjectKey,
+    seen: &Seen,
+    status: &Status,
+) -> kube::Result<Object<S>> {
+    let api: Api<Unread<S>> = Api::namespaced(client, key.namespace());
+    let body = json!({
+        "apiVersion": format!("{GROUP}/{VERSION}"),
+        "kind": S::KIND.as_str(),
+        "metadata": {
+            "name": key.name(),
+            "namespace": key.namespace(),
+            "resourceVersion": seen.resource_version,
+        },
+        "status": status,
+    });
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    Ok(api.patch_status(key.name(), &params, &Patch::Apply(body)).await?.into())
+}
+
+// === impl Failure ===
+
+impl From<kube::Error> for Failure {
+    fn from(error: kube::Error) -> Self {
+        match &error {
+            kube::Error::Api(status) if status.is_conflict() => Self::Conflict,
+            kube::Error::Api(status) if status.is_not_found() => Self::Gone,
+            kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422 | 500) => {
+                Self::Refused(error)
+            }
+            _ => Self::Api(error),
+        }
+    }
+}
