@@ -11,4 +11,5 @@ pub mod probe;
 pub mod publish;
 pub mod registry;
 pub mod routing;
+pub mod server;
 pub mod telemetry;

@@ -1,0 +1,60 @@
+//! The API listener: publish, and reading what Fanfare knows.
+
+mod inbox;
+mod publish;
+mod read;
+mod request;
+mod result;
+mod stats;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::{self, Next},
+    response::Response,
+    routing::{any, get, post},
+};
+
+use super::{Metrics, Server, error::ApiError};
+
+pub(super) fn router(server: Server) -> Router {
+    let counted = |router: Router<Server>, endpoint: &'static str| {
+        let state = (Arc::clone(&server.metrics), endpoint);
+        router.route_layer(middleware::from_fn_with_state(state, count))
+    };
+    let publish = Router::new()
+        .route("/api/v1/publish/parallel", post(publish::named))
+        .route("/api/v1/publish/parallel/all", post(publish::all))
+        .route("/api/v1/publish/parallel/healthy", post(publish::healthy));
+    let status = Router::new().route("/api/v1/publish/parallel/status", get(stats::status));
+    let targets = Router::new()
+        .route("/api/v1/targets", get(read::targets))
+        .route("/api/v1/targets/{namespace}/{name}", get(read::target));
+    let routes = Router::new()
+        .route("/api/v1/routes", get(read::routes))
+        .route("/api/v1/routes/{namespace}/{name}", get(read::route));
+    let inbox = Router::new().route("/api/v1/inbox", get(inbox::recent));
+    counted(publish, "publish")
+        .merge(counted(status, "publish_status"))
+        .merge(counted(targets, "targets"))
+        .merge(counted(routes, "routes"))
+        .merge(counted(inbox, "inbox"))
+        .fallback(any(|| async {
+            ApiError::not_found(
+                "no such path: try POST /api/v1/publish/parallel, GET /api/v1/targets, GET /api/v1/routes",
+            )
+        }))
+        .with_state(server)
+}
+
+async fn count(
+    State((metrics, endpoint)): State<(Arc<Metrics>, &'static str)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let response = next.run(request).await;
+    metrics.api(endpoint, response.status());
+    response
+}
