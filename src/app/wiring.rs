@@ -1,0 +1,188 @@
+//! Who is connected to whom.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Error,
+    checks::checks,
+    memory, source,
+    tasks::{Tasks, Unexpected},
+};
+use crate::{
+    alert,
+    config::Config,
+    controller,
+    delivery::{AddressPolicy, Client, LogInbox},
+    dispatch, fanout,
+    fanout::{Courier, Engine, Idempotent, Router},
+    probe::{self, Probe},
+    registry::{self, Changes, Monitor, Target},
+    server::{self, Listener, Server, Tokens},
+    telemetry::{self, LogLevel},
+};
+
+/// Part of the grace period that is kept for what comes after the last attempt: answering publishes,
+/// releasing the Lease.
+const TAIL: Duration = Duration::from_secs(3);
+
+/// The three bound sockets.
+pub(super) struct Listeners {
+    pub(super) intake: Listener,
+    pub(super) api: Listener,
+    pub(super) admin: Listener,
+}
+
+/// A running operator, in the stages in which it ends.
+pub(super) struct Running {
+    /// First: nothing new comes in.
+    intake: Tasks,
+    /// Then: what is under way finishes.
+    delivery: Tasks,
+    /// Then: configuration, status, the Lease, metrics.
+    base: Tasks,
+    engine: Arc<Engine<Client>>,
+}
+
+/// Builds the operator and spawns its tasks.
+pub(super) async fn build(
+    config: Config,
+    listeners: Listeners,
+    log_level: LogLevel,
+) -> Result<Running, Error> {
+    let intake_tokens = config.intake_token_file.as_deref().map(Tokens::open).transpose()?;
+    let api_tokens = config.api_token_file.as_deref().map(Tokens::open).transpose()?;
+    let (mut intake, mut delivery, mut base) = (Tasks::new(), Tasks::new(), Tasks::new());
+    let mut metrics = telemetry::registry();
+
+    let changes = Arc::new(Changes::default());
+    let controller = controller::Metrics::register(&mut metrics);
+    let source = source::connect(&config, Arc::clone(&changes), controller, &base.stop()).await?;
+    let snapshots = source.handles.snapshots;
+    let monitor =
+        Monitor::new(changes, registry::Metrics::register(&mut metrics, snapshots.clone()));
+
+    let inbox = Arc::new(LogInbox::default());
+    let own = [&listeners.intake, &listeners.api, &listeners.admin].map(Listener::address);
+    let policy = AddressPolicy::new(config.allow_cidr, config.deny_cidr)
+        .deny_sockets(own)
+        .deny_sockets(source.api_server);
+    let client = Client::new(policy, Arc::clone(&inbox), &mut metrics);
+
+    let external_url: Arc<str> = config.external_url.into();
+    let refresh = source.handles.refresh;
+    let fanout_metrics = fanout::Metrics::register(&mut metrics);
+    let parts = fanout::Parts {
+        snapshots: snapshots.clone(),
+        monitor: Arc::clone(&monitor),
+        metrics: Arc::clone(&fanout_metrics),
+        refresh: Arc::new(move |target| refresh.refresh(target)),
+    };
+    let courier = Courier::new(client.clone(), parts);
+    let engine = Arc::new(Engine::new(Arc::clone(&courier), Arc::clone(&external_url)));
+    let router = Router::new(
+        courier,
+        dispatch::Settings {
+            resolve_timeout: config.resolve_timeout,
+            webhook_max_age: config.webhook_max_age,
+            max_alerts: config.max_alerts,
+            max_bytes: memory::limit() / 3,
+            external_url,
+        },
+    );
+    let probe = Probe {
+        settings: probe::Settings { max_concurrent: config.max_concurrent_probes },
+        snapshots: snapshots.clone(),
+        prober: Arc::new(client),
+        monitor: Arc::clone(&monitor),
+        metrics: probe::Metrics::register(&mut metrics),
+    };
+
+    let server = Server {
+        publisher: Arc::new(Idempotent::new(Arc::clone(&engine), fanout_metrics)),
+        intake: Arc::new(router.clone()),
+        snapshot: snapshots.clone(),
+        alerts: alert::v2::Settings {
+            resolve_timeout: config.resolve_timeout,
+            limits: alert::Limits::default(),
+        },
+        bodies: server::Bodies::default(),
+        inbox,
+        metrics: Arc::new(server::Metrics::register(&mut metrics)),
+        checks: checks(snapshots, source.states, monitor),
+        registry: Arc::new(metrics),
+        log_level: Some(log_level),
+    };
+    let closing = |tasks: &Tasks| tasks.stop().cancelled_owned();
+    let handlers = server.intake_router(intake_tokens);
+    intake.spawn("intake", server::serve(listeners.intake, handlers, closing(&intake)));
+    let handlers = server.api_router(api_tokens);
+    intake.spawn("api", server::serve(listeners.api, handlers, closing(&intake)));
+    let handlers = server.admin_router();
+    base.spawn("admin", server::serve(listeners.admin, handlers, closing(&base)));
+    for task in source.tasks {
+        base.spawn(task.name, task.run);
+    }
+    base.spawn("probe", probe.run(base.stop()));
+    let (refresher, refreshing) = (router.clone(), delivery.stop());
+    delivery.spawn("refresh", async move { refresher.refresh(refreshing).await });
+    let stop = delivery.stop();
+    let grace = config.shutdown_grace.saturating_sub(TAIL);
+    delivery.spawn("router", async move { route(&router, stop, grace).await });
+    Ok(Running { intake, delivery, base, engine })
+}
+
+async fn route(
+    router: &Router<Client>,
+    stop: tokio_util::sync::CancellationToken,
+    grace: Duration,
+) {
+    match router.run(stop, grace).await {
+        Ok(left) if left == fanout::Unfinished::default() => {
+            tracing::info!("Every notification under way was finished");
+        }
+        Ok(left) => tracing::warn!(
+            waiting = left.waiting,
+            cut_off = left.cut_off,
+            "Some notifications could not be sent before the end"
+        ),
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "The router failed");
+        }
+    }
+}
+
+/// The client that delivers also asks: over the same connections, with the same credentials.
+impl probe::Prober for Client {
+    fn probe(&self, target: &Arc<Target>) -> impl Future<Output = registry::Sample> + Send {
+        Self::probe(self, target)
+    }
+}
+
+// === impl Running ===
+
+impl Running {
+    /// Resolves when something ends although nobody told it to.
+    pub(super) async fn watch(&mut self) -> Unexpected {
+        tokio::select! {
+            unexpected = self.intake.watch() => unexpected,
+            unexpected = self.delivery.watch() => unexpected,
+            unexpected = self.base.watch() => unexpected,
+        }
+    }
+
+    /// Ends in order: no new alerts and publishes, attempts under way, then the rest.
+    pub(super) async fn end(&mut self, grace: Duration) {
+        self.engine.close();
+        let work = grace.saturating_sub(TAIL);
+        let (answered, finished) = tokio::join!(self.intake.end(work), self.delivery.end(grace));
+        if !answered {
+            tracing::warn!("Requests under way were cut off at the end of the grace period");
+        }
+        if !finished {
+            tracing::warn!("Deliveries were cut off at the end of the grace period");
+        }
+        if !self.base.end(TAIL).await {
+            tracing::warn!("Background tasks did not end in time");
+        }
+    }
+}
