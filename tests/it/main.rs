@@ -1,0 +1,24 @@
+//! Everything that is tested through a border: HTTP, the API server, the program, the repository.
+//! One binary, one module per subject.
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
+mod alert_hostile;
+mod alert_wire;
+mod crd_files;
+mod crd_server;
+mod delivery;
+mod dependencies;
+mod dispatch;
+mod examples;
+mod fanout;
+mod layering;
+mod refusals;
+mod routing_matchers;
+mod routing_table;
+mod server;
+mod support;
+mod testbed;

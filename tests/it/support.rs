@@ -1,0 +1,9 @@
+//! What the tests share: a real control plane, real receivers, the real program.
+
+pub(crate) mod audit;
+pub(crate) mod controlplane;
+pub(crate) mod http;
+pub(crate) mod operator;
+pub(crate) mod program;
+pub(crate) mod sink;
+pub(crate) mod wait;
