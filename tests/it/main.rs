@@ -8,17 +8,22 @@
 
 mod alert_hostile;
 mod alert_wire;
+mod chart;
+mod cluster;
 mod crd_files;
 mod crd_server;
 mod delivery;
 mod dependencies;
 mod dispatch;
+mod docs;
 mod examples;
 mod fanout;
 mod layering;
+mod live;
 mod refusals;
 mod routing_matchers;
 mod routing_table;
 mod server;
 mod support;
 mod testbed;
+mod whole;
