@@ -1,0 +1,66 @@
+# Developer's commands. Needs Rust, Go, make and a C compiler; `make image` needs a container builder.
+SHELL := bash
+MAKEFLAGS += --no-print-directory
+CONTROLPLANE := $(CURDIR)/target/controlplane
+CARGO_FLAGS ?= --locked
+# The image's tag is the version, which is what the chart asks for.
+IMAGE ?= fanfare:$(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-stop test fmt lint crds docs chart promtools controlplane verify bench image run
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## The whole path on a real API server, shown step by step (KEEP=1 leaves it running; KUBECONFIG: use that cluster)
+	@KEEP='$(KEEP)' bash tests/demo/demo.sh
+
+demo-stop: ## End a demo that was left running
+	@bash tests/demo/demo.sh stop
+
+test: controlplane promtools chart ## Every test, on a real API server too (cold: about 15 minutes on two cores; then about 5)
+	@echo "test: Rust unit and integration tests"
+	FANFARE_CONTROLPLANE_BIN='$(CONTROLPLANE)' cargo test $(CARGO_FLAGS) --no-fail-fast
+
+fmt: ## Format Rust and Go
+	cargo fmt
+	gofmt -w tests
+
+lint: ## Check format, clippy and doc links, warnings denied
+	cargo fmt --check
+	cargo clippy --all-targets $(CARGO_FLAGS) -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --lib $(CARGO_FLAGS)
+	@unformatted=$$(gofmt -l tests); test -z "$$unformatted" || { echo "run make fmt: $$unformatted"; exit 1; }
+
+crds: ## Write crds/ and the chart's copy from the types in src/api
+	cargo run $(CARGO_FLAGS) --quiet -- crd --output-dir crds
+	cp crds/*.yaml charts/fanfare/files/crds/
+
+docs: ## Write the generated tables of README.md
+	UPDATE_DOCS=1 cargo test $(CARGO_FLAGS) --test it docs
+
+chart: controlplane ## Lint the Helm chart
+	@echo "test: helm lint"
+	@'$(CONTROLPLANE)/helm' lint --strict --quiet charts/fanfare
+
+promtools: ## Test the alert rules with Prometheus' own packages (cold: 2 to 4 minutes)
+	@echo "test: alert rules and metrics text with Prometheus' own packages (the first build takes 2 to 4 minutes)"
+	@mkdir -p '$(CONTROLPLANE)'
+	@cd tests/promtools && go build -o '$(CONTROLPLANE)/checkmetrics' ./cmd/checkmetrics && go test -count=1 ./...
+
+controlplane: ## Build kube-apiserver, etcd and tools into target/controlplane (cold: about 10 minutes, once)
+	@bash tests/controlplane/build.sh '$(CONTROLPLANE)'
+
+verify: lint crds docs test ## All of these, then a clean tree
+	@changes=$$(git status --porcelain); \
+	if [ -n "$$changes" ]; then echo "verify: generated files differ from what is committed:"; echo "$$changes"; exit 1; fi
+
+bench: ## The engine without a network
+	cargo bench $(CARGO_FLAGS) --bench engine
+
+image: ## Build the container image (IMAGE=fanfare:VERSION) that the chart runs
+	@builder=$$(command -v docker || command -v podman) || { echo "image: needs docker or podman"; exit 1; }; \
+	"$$builder" build -t '$(IMAGE)' .
+
+run: ## Run from examples/quickstart, without Kubernetes
+	cargo run $(CARGO_FLAGS) -- run --manifests examples/quickstart --allow-cidr 127.0.0.0/8 --log-format text

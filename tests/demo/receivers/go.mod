@@ -1,0 +1,3 @@
+module fanfare.dev/demo
+
+go 1.24
