@@ -9,9 +9,11 @@ mod condition;
 mod connection;
 pub mod crd;
 pub mod defaults;
+mod delivery;
 mod duration;
 mod health;
 mod key;
+mod policy;
 mod reason;
 mod refs;
 mod route;
@@ -25,9 +27,14 @@ pub use condition::{Condition, ConditionStatus, ConditionType};
 pub use connection::{
     Auth, AuthType, BasicAuth, BearerAuth, Connection, Header, HeaderSource, TlsConfig,
 };
+pub use delivery::{CircuitBreaker, Delivery, Flow, FlowQueue, FlowRateLimit, RateUnit};
 pub use duration::{Duration, ParseDurationError};
 pub use health::{HealthCheck, HealthCheckType, HttpCheck, HttpCheckMethod};
 pub use key::{ParseKeyError, RouteKey, TargetKey};
+pub use policy::{
+    BackoffPolicy, BreakerPolicy, DeliveryPolicy, Jitter, QueueLimit, RateLimit, RetryPolicy,
+    Semantics, WhenFull,
+};
 pub use reason::Reason;
 pub use refs::Named;
 pub use route::{
@@ -36,9 +43,9 @@ pub use route::{
 };
 pub use secret::{ConfigMapKeyRef, SecretKeyRef};
 pub use target::{
-    AllowedNamespaces, AllowedRoutes, Delivery, Flow, HealthState, HealthStatus, LastError,
-    NamespaceSelector, NamespacesFrom, Payload, PayloadFormat, PublishTarget, PublishTargetSpec,
-    PublishTargetStatus, TargetType,
+    AllowedNamespaces, AllowedRoutes, CircuitState, CircuitStatus, HealthState, HealthStatus,
+    LastError, NamespaceSelector, NamespacesFrom, Payload, PayloadFormat, PublishTarget,
+    PublishTargetSpec, PublishTargetStatus, TargetType,
 };
 pub use vendor::{
     Alertmanager, Log, NotifyType, PagerDuty, PagerDutySeverity, Rootly, RootlyNotify, Slack,

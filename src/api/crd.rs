@@ -194,9 +194,29 @@ mod tests {
     #[test]
     fn documented_defaults_are_those_in_the_code() {
         let target = "PublishTarget.spec";
+        let time = |duration| crate::api::Duration(duration).to_string();
         for (path, default) in [
             ("delivery.timeout", defaults::DELIVERY_TIMEOUT.to_string()),
+            ("delivery.backoffPolicy", "Exponential".to_owned()),
+            ("delivery.backoffDelay", time(defaults::BACKOFF_DELAY)),
+            ("delivery.backoffMax", time(defaults::BACKOFF_MAX)),
+            ("delivery.jitter", "Full".to_owned()),
+            ("delivery.retryAfterMax", time(defaults::RETRY_AFTER_MAX)),
+            ("delivery.maxAge", time(defaults::MAX_AGE)),
+            ("delivery.semantics", "Latest".to_owned()),
             ("flow.maxInFlight", defaults::MAX_IN_FLIGHT.to_string()),
+            ("flow.queue.maxNotifications", defaults::MAX_NOTIFICATIONS.to_string()),
+            ("flow.queue.whenFull", "DeadLetterOldest".to_owned()),
+            (
+                "circuitBreaker.consecutiveFailures",
+                defaults::BREAKER_CONSECUTIVE_FAILURES.to_string(),
+            ),
+            ("circuitBreaker.failureRateThreshold", defaults::BREAKER_FAILURE_RATE.to_string()),
+            ("circuitBreaker.minimumNumberOfCalls", defaults::BREAKER_MINIMUM_CALLS.to_string()),
+            ("circuitBreaker.window", "60s".to_owned()),
+            ("circuitBreaker.baseEjectionTime", time(defaults::BASE_EJECTION_TIME)),
+            ("circuitBreaker.maxEjectionTime", time(defaults::MAX_EJECTION_TIME)),
+            ("circuitBreaker.successThreshold", defaults::BREAKER_SUCCESSES.to_string()),
             ("healthCheck.interval", "60s".to_owned()),
             ("healthCheck.unhealthyInterval", defaults::CHECK_UNHEALTHY_INTERVAL.to_string()),
             ("healthCheck.timeout", defaults::CHECK_TIMEOUT.to_string()),
@@ -214,6 +234,12 @@ mod tests {
             let text = description(&format!("{target}.{path}"));
             assert!(text.ends_with(&format!("Default: {default}.")), "{path}: {text}");
         }
+        let text = description("AlertRoute.spec.repeatInterval");
+        assert!(
+            text.ends_with(&format!("Default: {}.", time(defaults::REPEAT_INTERVAL))),
+            "{text}"
+        );
+        assert_eq!(defaults::BREAKER_WINDOW.as_secs(), 60);
         assert_eq!(defaults::CHECK_INTERVAL.get().as_secs(), 60);
         assert_eq!(defaults::SKIP_IF_DELIVERED_WITHIN.get().as_secs(), 60);
     }
@@ -238,7 +264,7 @@ mod tests {
                 assert!(text.contains(&limits), "{path}: {text}");
             }
         }
-        assert_eq!(durations, 6);
+        assert_eq!(durations, 14);
     }
 
     #[test]

@@ -1,19 +1,46 @@
 //! What holds when a field is absent. Fields of the specs stay absent in the cluster, so that a default can
 //! improve with a release; everything that acts on a spec asks the methods here.
 
+mod delivery;
 mod health;
 mod route;
 
 use std::{borrow::Cow, time::Duration as StdDuration};
 
 use super::{
-    AllowedNamespaces, AllowedRoutes, Delivery, Duration, Flow, HealthCheck, NamespacesFrom,
-    PagerDuty, PagerDutySeverity, Payload, PayloadFormat, PublishTargetSpec, TargetType, Webhook,
+    AllowedNamespaces, AllowedRoutes, Duration, HealthCheck, NamespacesFrom, PagerDuty,
+    PagerDutySeverity, Payload, PayloadFormat, PublishTargetSpec, TargetType, Webhook,
     WebhookMethod,
 };
 
 /// `spec.delivery.timeout`.
 pub const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
+/// `spec.delivery.backoffDelay`.
+pub const BACKOFF_DELAY: StdDuration = StdDuration::from_millis(500);
+/// `spec.delivery.backoffMax`.
+pub const BACKOFF_MAX: StdDuration = StdDuration::from_mins(5);
+/// `spec.delivery.retryAfterMax`.
+pub const RETRY_AFTER_MAX: StdDuration = StdDuration::from_mins(15);
+/// `spec.delivery.maxAge`.
+pub const MAX_AGE: StdDuration = StdDuration::from_hours(24);
+/// `spec.circuitBreaker.window`.
+pub const BREAKER_WINDOW: StdDuration = StdDuration::from_mins(1);
+/// `spec.circuitBreaker.consecutiveFailures`.
+pub const BREAKER_CONSECUTIVE_FAILURES: u32 = 5;
+/// `spec.circuitBreaker.failureRateThreshold`.
+pub const BREAKER_FAILURE_RATE: u32 = 50;
+/// `spec.circuitBreaker.minimumNumberOfCalls`.
+pub const BREAKER_MINIMUM_CALLS: u32 = 10;
+/// `spec.circuitBreaker.successThreshold`.
+pub const BREAKER_SUCCESSES: u32 = 1;
+/// `spec.circuitBreaker.baseEjectionTime`.
+pub const BASE_EJECTION_TIME: StdDuration = StdDuration::from_secs(30);
+/// `spec.circuitBreaker.maxEjectionTime`.
+pub const MAX_EJECTION_TIME: StdDuration = StdDuration::from_mins(5);
+/// `spec.flow.queue.maxNotifications`.
+pub const MAX_NOTIFICATIONS: u32 = 10_000;
+/// `spec.repeatInterval` of a route.
+pub const REPEAT_INTERVAL: StdDuration = StdDuration::from_hours(4);
 /// `spec.flow.maxInFlight`.
 pub const MAX_IN_FLIGHT: i32 = 8;
 /// `spec.healthCheck.interval`.
@@ -44,19 +71,6 @@ pub const PRIORITY: i32 = 0;
 // === impl PublishTargetSpec ===
 
 impl PublishTargetSpec {
-    /// Time limit of one delivery attempt.
-    #[must_use]
-    pub fn delivery_timeout(&self) -> StdDuration {
-        self.delivery.as_ref().map_or(DELIVERY_TIMEOUT, Delivery::timeout).get()
-    }
-
-    /// Requests that may be under way to this target at the same time; at least 1.
-    #[must_use]
-    pub fn max_in_flight(&self) -> usize {
-        let limit = self.flow.as_ref().map_or(MAX_IN_FLIGHT, Flow::max_in_flight);
-        usize::try_from(limit).unwrap_or(1).max(1)
-    }
-
     /// Form of the body that a Webhook receives.
     #[must_use]
     pub fn payload_format(&self) -> PayloadFormat {
@@ -82,10 +96,9 @@ impl PublishTargetSpec {
         spec.allowed_routes.get_or_insert(AllowedRoutes {
             namespaces: AllowedNamespaces { from: NamespacesFrom::Same, selector: None },
         });
-        spec.delivery = Some(Delivery { timeout: Some(Duration(self.delivery_timeout())) });
-        spec.flow = Some(Flow {
-            max_in_flight: Some(self.flow.as_ref().map_or(MAX_IN_FLIGHT, Flow::max_in_flight)),
-        });
+        spec.delivery = Some(self.effective_delivery());
+        spec.flow = Some(self.effective_flow());
+        spec.circuit_breaker = Some(self.effective_circuit_breaker());
         if self.type_ == TargetType::Webhook {
             spec.payload = Some(Payload { format: self.payload_format() });
         }
@@ -97,26 +110,6 @@ impl PublishTargetSpec {
         }
         spec.health_check = Some(self.effective_health_check().effective());
         spec
-    }
-}
-
-// === impl Delivery ===
-
-impl Delivery {
-    /// Time limit of one attempt.
-    #[must_use]
-    pub fn timeout(&self) -> Duration {
-        self.timeout.unwrap_or(DELIVERY_TIMEOUT)
-    }
-}
-
-// === impl Flow ===
-
-impl Flow {
-    /// Requests that may be under way at the same time.
-    #[must_use]
-    pub fn max_in_flight(&self) -> i32 {
-        self.max_in_flight.unwrap_or(MAX_IN_FLIGHT)
     }
 }
 
@@ -189,8 +182,18 @@ mod tests {
                 "suspend": false,
                 "allowedRoutes": {"namespaces": {"from": "Same"}},
                 "payload": {"format": "Native"},
-                "delivery": {"timeout": "3s"},
-                "flow": {"maxInFlight": 8},
+                "delivery": {
+                    "timeout": "3s", "backoffPolicy": "Exponential", "backoffDelay": "500ms", "backoffMax": "5m",
+                    "jitter": "Full", "retryAfterMax": "15m", "maxAge": "24h", "semantics": "Latest"
+                },
+                "flow": {
+                    "maxInFlight": 8,
+                    "queue": {"maxNotifications": 10000, "whenFull": "DeadLetterOldest"}
+                },
+                "circuitBreaker": {
+                    "consecutiveFailures": 5, "failureRateThreshold": 50, "minimumNumberOfCalls": 10,
+                    "window": "1m", "baseEjectionTime": "30s", "maxEjectionTime": "5m", "successThreshold": 1
+                },
                 "healthCheck": {
                     "type": "Auto", "interval": "1m", "unhealthyInterval": "15s", "timeout": "10s",
                     "unhealthyThreshold": 3, "healthyThreshold": 1, "degradedLatency": "5s",
@@ -212,12 +215,6 @@ mod tests {
                 "metadata": {"name": "t"}, "spec": super::tests::spec(spec).effective()});
             assert!(crate::api::validate::validate_target(&object).is_ok(), "{object}");
         }
-    }
-
-    #[test]
-    fn no_limit_of_requests_is_zero() {
-        let spec = spec(json!({"type": "Log", "flow": {"maxInFlight": -3}}));
-        assert_eq!(spec.max_in_flight(), 1);
     }
 
     #[test]

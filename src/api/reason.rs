@@ -84,6 +84,10 @@ reasons! {
     ProbeDisabled,
     /// Most targets fail at once with local errors: verdicts are frozen.
     LocalNetworkFault,
+    /// Deliveries kept failing: nothing is sent for a while, everything is kept.
+    CircuitOpen,
+    /// Deliveries get through again.
+    CircuitClosed,
     /// Nothing holds deliveries back.
     NothingHeld,
     /// The route's spec is valid, permitted and reachable.
@@ -116,6 +120,10 @@ reasons! {
     Resumed,
     /// A Secret changed and the new content is in use.
     SecretRotated,
+    /// Notifications were given up and are kept as dead letters.
+    DeadLettered,
+    /// A target or route went away while alerts were open at the far end: nobody closes them there.
+    LeftOpen,
 }
 
 impl fmt::Display for Reason {

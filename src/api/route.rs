@@ -11,7 +11,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, rules};
+use super::{Condition, Duration, rules};
 
 /// Which alerts go to which targets: matchers pick the alerts, targets and targetSelector the receivers.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,14 +73,21 @@ pub struct AlertRouteSpec {
     /// targets. They also hear that an alert is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_selector: Option<TargetSelector>,
-    /// What happens while a target is Unhealthy. Send: try anyway. Skip: leave it out and record why; when two or
-    /// more targets are chosen and none is healthy, all are tried. Default: Send.
+    /// What happens while a target is Unhealthy. Hold: keep what it has to hear, try one notification per
+    /// healthCheck.unhealthyInterval, and send the rest once one gets through. Skip: leave it out until the alert
+    /// changes or repeats, and record why. Send: try anyway. When a route has two or more targets and none is
+    /// healthy, all are tried whatever is set here. Default: Hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when_unhealthy: Option<WhenUnhealthy>,
-    /// What happens while a target is Degraded, that is slow. Send: as if it were healthy. Skip: as with
+    /// What happens while a target is Degraded, that is slow. Send: as if it were healthy. Hold and Skip: as with
     /// whenUnhealthy. Default: Send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when_degraded: Option<WhenDegraded>,
+    /// Time after which a target is told again about an alert that still fires, from 1m to 720h (30 days).
+    /// Default: 4h.
+    #[x_kube(validation = rules::duration_between("1m", "720h"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat_interval: Option<Duration>,
 }
 
 /// Which alerts a route sees.
@@ -163,6 +170,8 @@ pub struct TargetSelector {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(description = "")]
 pub enum WhenUnhealthy {
+    /// Hold
+    Hold,
     /// Skip
     Skip,
     /// Send
@@ -173,6 +182,8 @@ pub enum WhenUnhealthy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(description = "")]
 pub enum WhenDegraded {
+    /// Hold
+    Hold,
     /// Skip
     Skip,
     /// Send

@@ -152,6 +152,25 @@ pub(super) fn degraded_below_timeout(default_timeout: &str) -> Rule {
     )
 }
 
+/// One duration of an object is not shorter than another, each with the default that holds without it. Silent
+/// about values that are no durations: they have their own message.
+pub(super) fn not_shorter(long: (&str, &str), short: (&str, &str), why: &str) -> Rule {
+    let duration = literal(DURATION);
+    let value = |(field, default): (&str, &str)| {
+        format!("(has(self.{field}) ? self.{field} : '{default}')")
+    };
+    let (high, low) = (value(long), value(short));
+    rule(
+        format!(
+            "!{high}.matches({duration}) || !{low}.matches({duration}) || duration({high}) >= duration({low})"
+        ),
+        format!(
+            "{} ({} unless set) must not be shorter than {} ({} unless set), because {why}: raise {} or lower {}",
+            long.0, long.1, short.0, short.1, long.0, short.0
+        ),
+    )
+}
+
 /// A URL without user name and password.
 pub(super) fn no_user_info() -> Rule {
     rule(

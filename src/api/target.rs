@@ -12,8 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alertmanager, Condition, Connection, Duration, HealthCheck, Log, PagerDuty, Rootly, Slack,
-    Webhook, rules,
+    Alertmanager, CircuitBreaker, Condition, Connection, Delivery, Duration, Flow, HealthCheck,
+    Log, PagerDuty, Rootly, Slack, Webhook, rules,
 };
 
 /// Where alerts go: one receiver, its credentials, its delivery policy, its health check. Set type and the
@@ -97,7 +97,7 @@ pub struct PublishTargetSpec {
     /// Form of the body that a Webhook receives. Only with type Webhook. Default: Native.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<Payload>,
-    /// Delivery policy: how long an attempt may take.
+    /// How notifications are delivered: time limit of an attempt, retries, how long they are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
     /// Limits on the traffic to this target.
@@ -106,6 +106,10 @@ pub struct PublishTargetSpec {
     /// How the target is asked whether it is there. Default: a check that is safe for its type, every 60s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health_check: Option<HealthCheck>,
+    /// When nothing is sent for a while because everything fails. Default: after 5 failures in a row, or when
+    /// half of at least 10 attempts within 60s failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub circuit_breaker: Option<CircuitBreaker>,
 }
 
 /// Kinds of receiver.
@@ -192,27 +196,6 @@ pub enum PayloadFormat {
     PrometheusV4,
 }
 
-/// Delivery policy.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-pub struct Delivery {
-    /// Time limit of one attempt, from 100ms to 5m: name resolution, connection, TLS, headers and body.
-    /// Default: 10s.
-    #[x_kube(validation = rules::duration_between("100ms", "5m"))]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<Duration>,
-}
-
-/// Limits on the traffic to one target.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Flow {
-    /// Requests that may be under way to this target at the same time, from 1 to 1000; further ones wait.
-    /// Default: 8.
-    #[schemars(range(min = 1, max = 1000))]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_in_flight: Option<i32>,
-}
-
 /// What Fanfare knows about the target. Written by the operator when something changes, not with every check
 /// or delivery; metrics and the operator's API have the counts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -235,9 +218,51 @@ pub struct PublishTargetStatus {
     /// Health as of its last transition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthStatus>,
+    /// State of the circuit breaker as of its last transition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub circuit: Option<CircuitStatus>,
     /// The last failure, as of the last transition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<LastError>,
+}
+
+/// State of a target's circuit breaker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CircuitStatus {
+    /// Closed (deliveries are sent), Open (nothing is sent, everything is kept) or HalfOpen (one delivery is
+    /// tried).
+    pub state: CircuitState,
+    /// When this state began, RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+}
+
+/// State of a circuit breaker.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[schemars(description = "")]
+pub enum CircuitState {
+    /// Closed
+    #[default]
+    Closed,
+    /// Open
+    Open,
+    /// HalfOpen
+    HalfOpen,
 }
 
 /// Health of a target as of its last transition.
@@ -329,6 +354,23 @@ impl TargetType {
 impl fmt::Display for TargetType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+// === impl CircuitState ===
+
+impl CircuitState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Closed, Self::Open, Self::HalfOpen];
+
+    /// The name as it stands in `.status.circuit.state`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "Closed",
+            Self::Open => "Open",
+            Self::HalfOpen => "HalfOpen",
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! One compiled route.
 
-use std::{cmp, collections::BTreeMap, sync::Arc};
+use std::{cmp, collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{Matcher, Matchers};
 use crate::{
@@ -46,6 +46,8 @@ pub struct Route {
     pub when_unhealthy: WhenUnhealthy,
     /// What happens while a target is degraded.
     pub when_degraded: WhenDegraded,
+    /// Time after which a notification is sent again while its alert fires.
+    pub repeat_interval: Duration,
     /// What an alert must carry, the scope's implicit matcher included.
     pub matchers: Matchers,
     /// The route's own matchers on one line, as Alertmanager prints them.
@@ -107,6 +109,7 @@ impl Route {
             selector: spec.target_selector.as_ref().map(|selector| selector.match_labels.clone()),
             when_unhealthy: spec.when_unhealthy(),
             when_degraded: spec.when_degraded(),
+            repeat_interval: spec.repeat_interval(),
             matchers: Matchers::sorted(matchers),
             matcher_summary,
             key,

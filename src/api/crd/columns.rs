@@ -28,14 +28,20 @@ const TARGET: &[Column] = &[
     Column(
         "Since",
         "date",
-        r#".status.conditions[?(@.type=="Healthy")].lastTransitionTime"#,
-        "Time since Healthy last changed",
+        ".status.health.since",
+        "Time since the far end is as it is; empty while that is not known",
     ),
     AGE,
 ];
 
 const TARGET_WIDE: &[Column] = &[
     Column("State", "string", ".status.health.state", "Healthy, Degraded, Unhealthy or Unknown"),
+    Column(
+        "Circuit",
+        "string",
+        ".status.circuit.state",
+        "Closed, Open (nothing is sent) or HalfOpen",
+    ),
     Column("Endpoint", "string", ".status.endpoint", "Host that the target points to"),
     Column("Suspended", "boolean", ".spec.suspend", "Held back by spec.suspend"),
     Column(

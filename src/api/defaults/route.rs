@@ -1,8 +1,10 @@
 //! What holds in a route when a field is absent.
 
-use super::PRIORITY;
+use std::time::Duration as StdDuration;
+
+use super::{PRIORITY, REPEAT_INTERVAL};
 use crate::api::{
-    AlertRouteSpec, MatchType, Matcher, Scope, TargetRef, WhenDegraded, WhenUnhealthy,
+    AlertRouteSpec, Duration, MatchType, Matcher, Scope, TargetRef, WhenDegraded, WhenUnhealthy,
 };
 
 // === impl AlertRouteSpec ===
@@ -29,13 +31,19 @@ impl AlertRouteSpec {
     /// What happens while a target is unhealthy.
     #[must_use]
     pub fn when_unhealthy(&self) -> WhenUnhealthy {
-        self.when_unhealthy.unwrap_or(WhenUnhealthy::Send)
+        self.when_unhealthy.unwrap_or(WhenUnhealthy::Hold)
     }
 
     /// What happens while a target is degraded.
     #[must_use]
     pub fn when_degraded(&self) -> WhenDegraded {
         self.when_degraded.unwrap_or(WhenDegraded::Send)
+    }
+
+    /// Time after which a notification is sent again while its alert fires.
+    #[must_use]
+    pub fn repeat_interval(&self) -> StdDuration {
+        self.repeat_interval.map_or(REPEAT_INTERVAL, Duration::get)
     }
 
     /// The spec with every default written out: what the read API shows.
@@ -47,6 +55,7 @@ impl AlertRouteSpec {
         spec.final_ = Some(self.is_final());
         spec.when_unhealthy = Some(self.when_unhealthy());
         spec.when_degraded = Some(self.when_degraded());
+        spec.repeat_interval = Some(Duration(self.repeat_interval()));
         for matcher in &mut spec.matchers {
             matcher.match_type = Some(matcher.match_type());
         }
@@ -96,7 +105,7 @@ mod tests {
                 "suspend": false, "scope": "Namespace", "priority": 0, "final": false,
                 "matchers": [{"name": "severity", "matchType": "=", "value": "critical"}],
                 "targets": [{"name": "t", "namespace": "", "sendResolved": true}],
-                "whenUnhealthy": "Send", "whenDegraded": "Send"
+                "whenUnhealthy": "Hold", "whenDegraded": "Send", "repeatInterval": "4h"
             })
         );
     }
