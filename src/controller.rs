@@ -26,6 +26,7 @@ mod reconcile;
 mod source;
 mod status;
 mod transition;
+mod under_way;
 mod unread;
 mod watch_state;
 

@@ -5,6 +5,7 @@
 //! I/O. Read [`Target`] first, then [`Snapshot`].
 
 mod advice;
+mod breaker;
 mod changes;
 mod condition;
 mod freeze;
@@ -15,27 +16,33 @@ mod live;
 mod machine;
 mod metrics;
 mod monitor;
+mod notices;
 mod project_route;
 mod project_target;
 mod publisher;
+mod rate;
 mod resolve;
 mod restore;
 mod snapshot;
 mod target;
 mod writer;
 
-pub use changes::Changes;
+pub use crate::clock::Moment;
+pub use breaker::CircuitSample;
+pub use changes::{Changes, Later};
 pub use health::{
-    Depth, HealthPolicy, HealthView, Moment, Sample, SampleFailure, SampleSource, Transition,
+    Depth, HealthPolicy, HealthView, Sample, SampleFailure, SampleSource, Transition,
 };
 pub use latency::LatencyWindow;
-pub use live::{InFlight, Live, LiveStats};
+pub use live::{Admission, CircuitView, InFlight, Live, LiveStats, Trial};
 pub use metrics::Metrics;
 pub use monitor::Monitor;
+pub use notices::{About, Notice, Notices};
 pub use project_route::project_route;
 pub use project_target::project_target;
 pub use publisher::Publisher;
 pub use resolve::Namespaces;
+pub use restore::Restored;
 pub use snapshot::{
     RejectedRoute, RejectedTarget, ResolvedRoute, RouteEntry, RouteTarget, Snapshot, TargetEntry,
     Unresolved,

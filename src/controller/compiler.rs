@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     api::{AlertRouteSpec, PublishTargetSpec, Reason, RouteKey, TargetKey},
-    registry::{HealthView, Moment, Namespaces, Publisher, RejectedRoute},
+    registry::{Moment, Namespaces, Publisher, RejectedRoute, Restored},
     routing::{Route, RouteSettings},
 };
 
@@ -60,7 +60,7 @@ struct TargetObject {
     meta: Meta,
     spec: Result<Arc<PublishTargetSpec>, String>,
     /// Health that `.status` showed when the object was first seen.
-    restore: Option<HealthView>,
+    restore: Option<Restored>,
     shown: Shown,
 }
 
@@ -167,6 +167,11 @@ impl Compiler {
             Change::Namespace(delta) => self.take_namespaces(delta),
         }
         self.note_listed();
+    }
+
+    /// Whom the API server refused: for the command that mends it.
+    pub(super) fn known_as(&mut self, account: Option<Arc<str>>) {
+        self.materials.account = account;
     }
 
     /// Takes in what a read of a Secret or `ConfigMap` found.

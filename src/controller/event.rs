@@ -62,18 +62,19 @@ pub(super) fn events(
 // === impl Events ===
 
 impl Events {
-    /// Hands in an event about an object, if this process leads. A full queue drops and counts it.
+    /// Hands in an event about an object, if this process leads. The object may be gone: that is what
+    /// some events are about. A full queue drops and counts it.
     pub(super) fn tell(&self, key: &ObjectKey, note: Note) {
         if self.leadership.until(Instant::now()).is_none() {
             return;
         }
-        let Some(seen) = self.ledger.get(key) else { return };
+        let seen = self.ledger.get(key);
         let reference = ObjectReference {
             api_version: Some(format!("{GROUP}/{VERSION}")),
             kind: Some(key.kind().as_str().to_owned()),
             namespace: Some(key.namespace().to_owned()),
             name: Some(key.name().to_owned()),
-            uid: Some(seen.uid.to_string()),
+            uid: seen.map(|seen| seen.uid.to_string()),
             ..ObjectReference::default()
         };
         if self.queue.try_send((reference, note)).is_err() {

@@ -49,6 +49,8 @@ pub(super) type Wanted = BTreeMap<MaterialId, BTreeSet<String>>;
 /// Everything known about the Secrets and `ConfigMaps` that targets name.
 #[derive(Debug)]
 pub(super) struct Materials {
+    /// See [`Credentials::account`].
+    pub(super) account: Option<Arc<str>>,
     entries: BTreeMap<MaterialId, Entry>,
     users: BTreeMap<TargetKey, Vec<MaterialId>>,
     due: BTreeSet<(Instant, MaterialId)>,
@@ -114,6 +116,7 @@ pub(super) fn wanted(namespace: &Arc<str>, spec: &PublishTargetSpec) -> Wanted {
 impl Materials {
     pub(super) fn new(now: Instant) -> Self {
         Self {
+            account: None,
             entries: BTreeMap::new(),
             users: BTreeMap::new(),
             due: BTreeSet::new(),
@@ -383,6 +386,10 @@ impl Credentials for Lookup<'_> {
 
     fn config_map(&self, from: &ConfigMapKeyRef) -> Result<&[u8], Missing> {
         self.find(MaterialKind::ConfigMap, &from.name, &from.key)
+    }
+
+    fn account(&self) -> Option<&str> {
+        self.materials.account.as_deref()
     }
 }
 

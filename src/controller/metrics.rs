@@ -239,6 +239,11 @@ impl Metrics {
         self.events.get_or_create_owned(&EventWrite { result }).inc();
     }
 
+    /// So many events found no place to wait.
+    pub(super) fn events_lost(&self, count: u64) {
+        self.events.get_or_create_owned(&EventWrite { result: Published::Error }).inc_by(count);
+    }
+
     pub(super) fn secret_read(&self, result: ReadResult) {
         self.secret_reads.get_or_create_owned(&Read { result }).inc();
     }

@@ -83,7 +83,7 @@ pub(super) fn project(
         (ObjectKey::Target(key), Status::Target(before)) => {
             let entry = snapshot.targets.get(key)?;
             let awaits_verdict = matches!(entry, TargetEntry::Accepted(target) if awaited(target));
-            let status = Status::Target(project_target(entry, Some(before), now.wall));
+            let status = Status::Target(project_target(entry, Some(before), now));
             let uid = match entry {
                 TargetEntry::Accepted(target) => &target.uid,
                 TargetEntry::Rejected(rejected) => &rejected.uid,

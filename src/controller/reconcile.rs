@@ -134,6 +134,7 @@ impl<S: SecretSource> Reconciler<S> {
                 Some(target) = self.refresh.recv() => self.compiler.refresh(&target, Instant::now()),
                 Some(read) = reads.join_next() => match read {
                     Ok((id, result)) => {
+                        self.compiler.known_as(self.source.account());
                         self.compiler.arrived(&id, result, moment(), fastrand::f64());
                     }
                     Err(error) => error!(error = %error, "Reading a Secret ended abnormally"),

@@ -148,6 +148,12 @@ pub trait SecretSource: Send + Sync + 'static {
         &self,
         id: &MaterialId,
     ) -> impl Future<Output = Result<Material, ReadError>> + Send + 'static;
+
+    /// Who was refused, as a flag of `kubectl create rolebinding`: `--serviceaccount=namespace:name`
+    /// or `--user=name`. `None` before the first refusal.
+    fn account(&self) -> Option<Arc<str>> {
+        None
+    }
 }
 
 /// Reads a spec. On failure the message names the path of the offending field.

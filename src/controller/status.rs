@@ -18,11 +18,11 @@ use kube::{
 use serde_json::json;
 use tokio::{
     sync::watch,
-    task::JoinSet,
+    task::JoinError,
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::{
     bucket::Bucket,
@@ -33,12 +33,13 @@ use super::{
     projection::{self, differing},
     queue::Queue,
     source::{Kind, Object, Watched},
-    transition::transitions,
+    transition::{Note, transitions},
+    under_way::UnderWay,
     unread::Unread,
 };
 use crate::{
     api::{AlertRouteSpec, GROUP, PublishTargetSpec, VERSION},
-    registry::{Changes, Moment, Snapshot},
+    registry::{About, Changes, Moment, Notice, Snapshot},
 };
 
 /// Owns what is written.
@@ -77,14 +78,13 @@ pub(super) struct Writer {
     last: Arc<Snapshot>,
     queue: Queue,
     bucket: Bucket,
-    writes: JoinSet<Finished>,
+    writes: UnderWay<Finished>,
     leading: bool,
     /// The last write that was not refused or in conflict failed.
     failing: bool,
 }
 
 struct Finished {
-    key: ObjectKey,
     before: Arc<Status>,
     after: Status,
     result: Result<(), Failure>,
@@ -113,7 +113,7 @@ impl Writer {
             last: Arc::default(),
             queue: Queue::default(),
             bucket: Bucket::new(BUDGET.0, BUDGET.1, Instant::now()),
-            writes: JoinSet::new(),
+            writes: UnderWay::new(),
             leading: false,
             failing: false,
         }
@@ -137,13 +137,14 @@ impl Writer {
                     let routes = projection::routes_reaching(&self.last, &targets);
                     self.mark(targets.into_iter().map(ObjectKey::Target).chain(routes));
                 }
+                notices = wiring.changes.notices().drain(), if self.leading => self.pass_on(notices),
                 keys = wiring.ledger.drain() => self.mark(keys),
                 alive = wiring.leadership.changed() => {
                     if !alive {
                         return;
                     }
                 }
-                Some(finished) = self.writes.join_next() => self.finish(finished),
+                Some((key, finished)) = self.writes.next() => self.finish(&key, finished),
                 () = sleep_until(wake.unwrap_or(now)), if wake.is_some() => {}
             }
         }
@@ -191,7 +192,8 @@ impl Writer {
                 let limit = TIMEOUT.min(until.saturating_duration_since(now));
                 let client = self.wiring.client.clone();
                 let ledger = self.wiring.ledger.clone();
-                self.writes.spawn(write(client, ledger, (key, seen, status), now + limit));
+                let write = write(client, ledger, (key.clone(), seen, status), now + limit);
+                self.writes.begin(key, write);
             }
         }
         None
@@ -219,34 +221,42 @@ impl Writer {
         Some((seen, projected.status))
     }
 
-    fn finish(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
-        let Ok(Finished { key, before, after, result }) = finished else { return };
+    fn finish(&mut self, key: &ObjectKey, finished: Result<Finished, JoinError>) {
         let now = Instant::now();
         let metrics = &self.wiring.metrics;
+        let Finished { before, after, result } = match finished {
+            Ok(finished) => finished,
+            Err(error) => {
+                error!(object = %key, error = %error, "Writing the status failed within");
+                metrics.status_write(key.kind(), Written::Error);
+                self.queue.failed(key, FAILED_PAUSES, now);
+                return;
+            }
+        };
         match result {
             Ok(()) => {
                 metrics.status_write(key.kind(), Written::Done);
-                self.queue.done(&key);
+                self.queue.done(key);
                 if std::mem::take(&mut self.failing) {
                     info!("Status writes work again");
                 }
-                self.tell(&key, &before, &after);
+                self.tell(key, &before, &after);
             }
-            Err(Failure::Gone) => self.queue.done(&key),
+            Err(Failure::Gone) => self.queue.done(key),
             Err(Failure::Conflict) => {
                 metrics.status_write(key.kind(), Written::Conflict);
-                self.queue.failed(&key, CONFLICT_PAUSES, now);
+                self.queue.failed(key, CONFLICT_PAUSES, now);
             }
             Err(Failure::Refused(error)) => {
                 metrics.status_write(key.kind(), Written::Error);
-                if self.queue.failed(&key, REFUSED_PAUSES, now) {
+                if self.queue.failed(key, REFUSED_PAUSES, now) {
                     warn!(object = %key, error = %error, "API server refuses the status");
-                    self.tell(&key, &before, &after);
+                    self.tell(key, &before, &after);
                 }
             }
             Err(error) => {
                 metrics.status_write(key.kind(), Written::Error);
-                self.queue.failed(&key, FAILED_PAUSES, now);
+                self.queue.failed(key, FAILED_PAUSES, now);
                 if std::mem::replace(&mut self.failing, true) {
                     debug!(object = %key, error = %error, "Status not written");
                 } else {
@@ -254,6 +264,18 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// Has notices told as events. Without the Lease they wait for it.
+    fn pass_on(&self, notices: Vec<Notice>) {
+        for Notice { about, reason, message } in notices {
+            let key = match about {
+                About::Target(key) => ObjectKey::Target(key),
+                About::Route(key) => ObjectKey::Route(key),
+            };
+            self.wiring.events.tell(&key, Note::warning(reason, &message));
+        }
+        self.wiring.metrics.events_lost(self.wiring.changes.notices().take_dropped());
     }
 
     fn tell(&self, key: &ObjectKey, before: &Status, after: &Status) {
@@ -287,7 +309,7 @@ async fn write(
         Ok(Err(error)) => Err(Failure::from(error)),
         Err(_) => Err(Failure::Timeout),
     };
-    Finished { key, before: seen.status, after, result }
+    Finished { before: seen.status, after, result }
 }
 
 async fn patch<S: Watched>(

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 
 use super::ledger::Status;
 use crate::api::{
-    AlertRouteStatus, Condition, ConditionStatus, ConditionType, HealthState, PublishTargetStatus,
-    Reason,
+    AlertRouteStatus, CircuitState, Condition, ConditionStatus, ConditionType, HealthState,
+    PublishTargetStatus, Reason,
 };
 
 /// One event to publish.
@@ -48,6 +48,32 @@ fn target(before: &PublishTargetStatus, after: &PublishTargetStatus, notes: &mut
             outage(before, after).map_or(String::new(), |length| format!(" after {length}"));
         notes.push(Note::normal(Reason::Recovered, &format!("healthy again{length}: {said}")));
     }
+    circuit(before, after, notes);
+}
+
+/// Once per outage: trials that fail are no news.
+fn circuit(before: &PublishTargetStatus, after: &PublishTargetStatus, notes: &mut Vec<Note>) {
+    let state = |status: &PublishTargetStatus| {
+        status.circuit.as_ref().map_or(CircuitState::Closed, |circuit| circuit.state)
+    };
+    match (state(before), state(after)) {
+        (CircuitState::Closed, CircuitState::Open) => {
+            let delivering = find(ConditionType::Delivering, &after.conditions)
+                .filter(|condition| condition.reason == Reason::CircuitOpen.as_str());
+            let said = delivering.map_or("deliveries kept failing", |it| it.message.as_str());
+            notes.push(Note::warning(Reason::CircuitOpen, said));
+        }
+        (CircuitState::Open | CircuitState::HalfOpen, CircuitState::Closed) => {
+            let since = |status: &PublishTargetStatus| status.circuit.as_ref()?.since.clone();
+            let length = length(since(before), since(after))
+                .map_or(String::new(), |length| format!(" after {length}"));
+            notes.push(Note::normal(
+                Reason::CircuitClosed,
+                &format!("deliveries are sent again{length}"),
+            ));
+        }
+        _ => {}
+    }
 }
 
 fn route(before: &AlertRouteStatus, after: &AlertRouteStatus, notes: &mut Vec<Note>) {
@@ -87,12 +113,16 @@ fn suspension(before: &Status, after: &Status, notes: &mut Vec<Note>) {
     }
 }
 
-/// How long the target was unhealthy, in whole seconds.
+/// How long the target was unhealthy.
 fn outage(before: &PublishTargetStatus, after: &PublishTargetStatus) -> Option<String> {
-    let since = |status: &PublishTargetStatus| -> Option<Timestamp> {
-        status.health.as_ref()?.since.as_ref()?.parse().ok()
-    };
-    let seconds = since(before)?.duration_until(since(after)?).as_secs();
+    let since = |status: &PublishTargetStatus| status.health.as_ref()?.since.clone();
+    length(since(before), since(after))
+}
+
+/// The time from one moment to another, in whole seconds.
+fn length(from: Option<String>, to: Option<String>) -> Option<String> {
+    let time = |text: Option<String>| text?.parse::<Timestamp>().ok();
+    let seconds = time(from)?.duration_until(time(to)?).as_secs();
     Some(match seconds.max(0) {
         seconds @ 0..60 => format!("{seconds}s"),
         seconds @ 60..3600 => format!("{}m{}s", seconds / 60, seconds % 60),
@@ -146,7 +176,8 @@ impl Note {
         Self { reason, warning: false, text: text.to_owned() }
     }
 
-    fn warning(reason: Reason, text: &str) -> Self {
+    /// Bad news.
+    pub(super) fn warning(reason: Reason, text: &str) -> Self {
         Self { reason, warning: true, text: text.to_owned() }
     }
 }
@@ -212,6 +243,36 @@ mod tests {
         let notes = transitions(&up, &down);
         assert_eq!((notes[0].reason, notes[0].text.as_str()), (Reason::Unhealthy, "Timeout: m"));
         assert_eq!(transitions(&down, &again)[0].text, "healthy again after 4m7s: m");
+    }
+
+    fn circuit(state: &str, since: &str) -> Status {
+        let open = condition("Delivering", "False", "CircuitOpen");
+        let stored = json!({
+            "conditions": if state == "Open" { vec![open] } else { Vec::new() },
+            "circuit": {"state": state, "since": since},
+        });
+        Status::read(Kind::PublishTarget, &stored)
+    }
+
+    #[test]
+    fn a_circuit_is_told_once_when_it_opens_and_once_when_it_closes() {
+        let none = Status::read(Kind::PublishTarget, &json!({}));
+        let open = circuit("Open", T0);
+        let half = circuit("HalfOpen", "2026-01-01T00:03:00Z");
+        let closed = circuit("Closed", "2026-01-01T00:04:07Z");
+        assert_eq!(reasons(&none, &closed), [], "it was never open");
+        for before in [&none, &closed] {
+            let notes = transitions(before, &open);
+            assert_eq!(notes, [Note::warning(Reason::CircuitOpen, "m")]);
+        }
+        assert_eq!(reasons(&open, &half), []);
+        assert_eq!(reasons(&half, &open), []);
+        assert_eq!(reasons(&half, &closed), [Reason::CircuitClosed]);
+        let notes = transitions(&open, &closed);
+        assert_eq!(
+            notes,
+            [Note::normal(Reason::CircuitClosed, "deliveries are sent again after 4m7s")]
+        );
     }
 
     #[test]

@@ -10,20 +10,31 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use super::Notices;
 use crate::api::TargetKey;
 
-/// Targets whose live state changed in a way that status shows. Shared by whoever observes and the
-/// controller that projects; bounded by the number of targets. One reader.
+/// Targets whose live state changed in a way that status shows, and notices to tell. Shared by whoever
+/// observes and the controller that projects; bounded by the number of targets. One reader.
 #[derive(Debug, Default)]
 pub struct Changes {
     marks: Mutex<Marks>,
     notify: Notify,
+    notices: Notices,
+}
+
+/// What will be shown at a moment known in advance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Later {
+    /// A pause ends.
+    Pause,
+    /// A turn of the circuit is shown.
+    Circuit,
 }
 
 #[derive(Debug, Default)]
 struct Marks {
     dirty: BTreeSet<TargetKey>,
-    later: BTreeMap<TargetKey, Instant>,
+    later: BTreeMap<(TargetKey, Later), Instant>,
 }
 
 // === impl Changes ===
@@ -35,11 +46,17 @@ impl Changes {
         self.notify.notify_one();
     }
 
+    /// What is to be told besides.
+    #[must_use]
+    pub fn notices(&self) -> &Notices {
+        &self.notices
+    }
+
     /// Notes that `key` will have something new to show at `when`; the latest moment named for a
-    /// target counts.
-    pub fn mark_at(&self, key: &TargetKey, when: Instant) {
+    /// target and cause counts.
+    pub fn mark_at(&self, key: &TargetKey, cause: Later, when: Instant) {
         let mut marks = self.lock();
-        let at = marks.later.entry(key.clone()).or_insert(when);
+        let at = marks.later.entry((key.clone(), cause)).or_insert(when);
         *at = when.max(*at);
         drop(marks);
         self.notify.notify_one();
@@ -76,7 +93,7 @@ impl Marks {
     /// What is due at `now`, and when the next comes due.
     fn take(&mut self, now: Instant) -> (BTreeSet<TargetKey>, Option<Instant>) {
         let mut taken = std::mem::take(&mut self.dirty);
-        self.later.retain(|key, when| {
+        self.later.retain(|(key, _), when| {
             let due = *when <= now;
             if due {
                 taken.insert(key.clone());
@@ -98,7 +115,7 @@ mod tests {
         let changes = Changes::default();
         let (now, later) = (TargetKey::new("a", "now"), TargetKey::new("a", "later"));
         let start = Instant::now();
-        changes.mark_at(&later, start + Duration::from_secs(30));
+        changes.mark_at(&later, Later::Pause, start + Duration::from_secs(30));
         changes.mark(&now);
         changes.mark(&now);
         assert_eq!(changes.drain().await, BTreeSet::from([now]));

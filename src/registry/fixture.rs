@@ -7,11 +7,14 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
-    Allowed, Depth, Endpoint, HealthPolicy, HttpMethod, Live, Moment, ProbePlan, RejectedTarget,
-    Sample, SampleFailure, SampleSource, Secret, Target,
+    Allowed, CircuitSample, Depth, Endpoint, HealthPolicy, HttpMethod, Live, Metrics, Moment,
+    Monitor, ProbePlan, RejectedTarget, Sample, SampleFailure, SampleSource, Secret, Target,
 };
 use crate::{
-    api::{PublishTargetSpec, Reason, RouteKey, Scope, TargetType, WhenDegraded, WhenUnhealthy},
+    api::{
+        DeliveryPolicy, PublishTargetSpec, Reason, RouteKey, Scope, TargetType, WhenDegraded,
+        WhenUnhealthy,
+    },
     routing::{Matchers, Route, TargetName},
 };
 
@@ -51,6 +54,7 @@ pub(crate) fn target(key: &str) -> TargetBuilder {
         tls_roots: None,
         timeout: Duration::from_secs(10),
         max_in_flight: 8,
+        policy: DeliveryPolicy::default(),
         health: HealthPolicy {
             interval: Duration::from_mins(1),
             unhealthy_interval: Duration::from_secs(15),
@@ -98,6 +102,7 @@ pub(crate) fn route(key: &str) -> RouteBuilder {
         selector: None,
         when_unhealthy: WhenUnhealthy::Send,
         when_degraded: WhenDegraded::Send,
+        repeat_interval: Duration::from_hours(4),
         matchers: Matchers::sorted(Vec::new()),
         matcher_summary: "{severity=\"critical\"}".into(),
     })
@@ -159,6 +164,18 @@ impl TargetBuilder {
     pub(crate) fn healthy(self) -> Self {
         self.with(|target| {
             target.live.observe(&well(Depth::Answer), &target.health, now());
+        })
+    }
+
+    /// Its circuit is open.
+    pub(crate) fn ejected(self) -> Self {
+        self.with(|target| {
+            let monitor = Monitor::new(Arc::default(), Metrics::default());
+            let sample = Sample { source: SampleSource::Delivery, ..ill(Reason::ServerError) };
+            for _ in 0..target.policy.breaker.consecutive_failures {
+                monitor.record(target, &sample, now());
+                monitor.attempted(target, None, CircuitSample::Failure, now());
+            }
         })
     }
 

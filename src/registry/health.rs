@@ -3,18 +3,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::Instant;
 
 use crate::api::{HealthState, Reason};
-
-/// One moment on both clocks: monotonic for intervals, wall for what people read.
-#[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// Monotonic.
-    pub mono: Instant,
-    /// Wall clock.
-    pub wall: Timestamp,
-}
 
 /// How health is judged; effective values, defaults filled in.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,4 +1,6 @@
-//! What moves about a target: health, limits, counters.
+//! What moves about a target: health, circuit, limits, counters.
+
+mod circuit;
 
 use std::{
     sync::{
@@ -13,11 +15,13 @@ use tokio::{sync::Semaphore, time::Instant};
 
 use super::{
     HealthPolicy, HealthView, LatencyWindow, Moment, Sample, Transition, machine::Machine,
+    rate::Meter,
 };
-use crate::api::HealthState;
+use crate::api::{HealthState, RateLimit};
+use circuit::Circuit;
 
-/// The longest pause that a far end can ask for.
-const MAX_PAUSE: Duration = Duration::from_mins(15);
+pub(super) use circuit::CircuitTurn;
+pub use circuit::{Admission, CircuitView, Trial};
 
 /// Live state of one target. Reads on the hot path take no lock.
 #[derive(Debug)]
@@ -37,8 +41,6 @@ pub struct Live {
     /// Milliseconds since `born`, plus one; 0 is never.
     last_delivered: AtomicU64,
     paused_until: AtomicU64,
-    /// The same moment on the wall clock, in milliseconds.
-    paused_wall: AtomicI64,
     /// Answered 429 since the last delivery.
     limited: AtomicBool,
     heard: AtomicU64,
@@ -46,6 +48,8 @@ pub struct Live {
     namespaces_unreadable: AtomicBool,
     machine: Mutex<Machine>,
     latency: Mutex<LatencyWindow>,
+    circuit: Circuit,
+    rate: Meter,
 }
 
 /// Counts an attempt as under way until it is dropped.
@@ -94,13 +98,14 @@ impl Live {
             last_failure: AtomicI64::new(0),
             last_delivered: AtomicU64::new(0),
             paused_until: AtomicU64::new(0),
-            paused_wall: AtomicI64::new(0),
             limited: AtomicBool::new(false),
             heard: AtomicU64::new(0),
             health: AtomicU8::new(encode(HealthState::Unknown)),
             namespaces_unreadable: AtomicBool::new(false),
             machine: Mutex::default(),
             latency: Mutex::new(LatencyWindow::new(now.mono)),
+            circuit: Circuit::default(),
+            rate: Meter::default(),
         })
     }
 
@@ -139,7 +144,7 @@ impl Live {
     }
 
     /// Takes over what `.status` showed before a restart, unless newer evidence is in.
-    pub fn restore(&self, view: HealthView) {
+    pub(super) fn restore_health(&self, view: HealthView) {
         self.with_machine(|machine| machine.restore(view));
     }
 
@@ -217,28 +222,34 @@ impl Live {
         }
     }
 
-    /// Pauses the target for at most 15 minutes from `now`; a shorter pause never ends a longer one.
-    /// Answers the end of the pause, and whether it was not paused before.
-    pub(super) fn pause(&self, wait: Duration, now: Moment) -> (Instant, bool) {
-        let wait = wait.min(MAX_PAUSE);
-        let was = self.paused_until(now.mono).is_some();
-        let until = self.offset(now.mono + wait);
-        self.paused_until.fetch_max(until, Relaxed);
-        let millis = i64::try_from(wait.as_millis()).unwrap_or(0);
-        self.paused_wall.fetch_max(now.wall.as_millisecond() + millis, Relaxed);
-        (self.paused_until(now.mono).unwrap_or(now.mono), !was)
-    }
-
-    /// Whether a pause that the far end asked for lasts, on the wall clock: for what people read.
-    #[must_use]
-    pub fn paused(&self, now: Timestamp) -> bool {
-        self.paused_wall.load(Relaxed) > now.as_millisecond()
+    /// Pauses the target for `wait`; a shorter pause never ends a longer one. Answers the end of the
+    /// pause, and whether it was not paused before.
+    pub(super) fn pause(&self, wait: Duration, now: Instant) -> (Instant, bool) {
+        let was = self.paused_until(now).is_some();
+        self.paused_until.fetch_max(self.offset(now + wait), Relaxed);
+        (self.paused_until(now).unwrap_or(now), !was)
     }
 
     /// When the pause that the far end asked for ends; `None` if there is none.
     #[must_use]
     pub fn paused_until(&self, now: Instant) -> Option<Instant> {
         self.moment(&self.paused_until).filter(|until| *until > now)
+    }
+
+    /// Takes one token of the target's rate limit, which lanes and publishes share. A changed limit
+    /// counts at once.
+    ///
+    /// # Errors
+    /// There is none; when the next one is there.
+    pub fn take_token(&self, limit: &RateLimit, now: Instant) -> Result<(), Instant> {
+        let since = |at: Instant| at.saturating_duration_since(self.born).as_nanos();
+        let now = u64::try_from(since(now)).unwrap_or(u64::MAX >> 1);
+        self.rate.take(limit, now).map_err(|next| self.born + Duration::from_nanos(next))
+    }
+
+    /// Gives back a token that nothing was sent with.
+    pub fn return_token(&self, limit: &RateLimit) {
+        self.rate.put_back(limit);
     }
 
     /// Whether `allowedRoutes` can't be honoured because namespaces are not readable.

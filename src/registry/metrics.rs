@@ -17,7 +17,7 @@ use prometheus_client::{
 use tokio::sync::watch;
 
 use super::{RouteEntry, Snapshot, Target, TargetEntry, Transition};
-use crate::api::{HealthState, TargetType};
+use crate::api::{CircuitState, HealthState, TargetType};
 
 /// Targets that have series of their own; the others are counted in `per_target_series_dropped`.
 const MAX_SERIES: usize = 1_000;
@@ -30,6 +30,7 @@ const NO_TYPE: &str = "Unknown";
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
     transitions: Family<Labels<2>, Counter>,
+    turns: Family<Labels<2>, Counter>,
     frozen: Gauge,
 }
 
@@ -51,11 +52,19 @@ impl Metrics {
             for state in HealthState::ALL {
                 drop(metrics.transitions.get_or_create(&transition_labels(kind, state)));
             }
+            for state in CircuitState::ALL {
+                drop(metrics.turns.get_or_create(&turn_labels(kind, state)));
+            }
         }
         registry.register(
             "health_transitions",
             "Changes of a target's health state",
             metrics.transitions.clone(),
+        );
+        registry.register(
+            "circuit_transitions",
+            "Changes of a target's circuit breaker",
+            metrics.turns.clone(),
         );
         registry.register(
             "health_frozen",
@@ -70,6 +79,10 @@ impl Metrics {
         if transition.from != transition.to {
             self.transitions.get_or_create(&transition_labels(kind, transition.to)).inc();
         }
+    }
+
+    pub(super) fn turn(&self, kind: TargetType, to: CircuitState) {
+        self.turns.get_or_create(&turn_labels(kind, to)).inc();
     }
 
     pub(super) fn frozen(&self, frozen: bool) {
@@ -87,6 +100,18 @@ const fn word(state: HealthState) -> &'static str {
         HealthState::Degraded => "degraded",
         HealthState::Unhealthy => "unhealthy",
         HealthState::Unknown => "unknown",
+    }
+}
+
+fn turn_labels(kind: TargetType, to: CircuitState) -> Labels<2> {
+    [("type", kind.as_str()), ("to", circuit_word(to))]
+}
+
+const fn circuit_word(state: CircuitState) -> &'static str {
+    match state {
+        CircuitState::Closed => "closed",
+        CircuitState::Open => "open",
+        CircuitState::HalfOpen => "half_open",
     }
 }
 
@@ -118,6 +143,18 @@ impl Collector for Census {
                     _ => return None,
                 };
                 Some(([("target", target.key.to_string())], healthy))
+            }),
+        )?;
+        let accepted = snapshot.targets.values().filter_map(TargetEntry::target);
+        gauges(
+            &mut encoder,
+            ("circuit_state", "Whether a target's circuit breaker is in this state."),
+            accepted.take(MAX_SERIES).flat_map(|target| {
+                let (key, is) = (target.key.to_string(), target.live.circuit());
+                CircuitState::ALL.map(|state| {
+                    let labels = [("target", key.clone()), ("state", circuit_word(state).into())];
+                    (labels, usize::from(state == is))
+                })
             }),
         )?;
         let accepted = snapshot.targets.values().filter_map(TargetEntry::target).count();
@@ -191,14 +228,19 @@ fn single(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use prometheus_client::encoding::text;
 
     use super::super::{
-        Publisher,
+        CircuitSample, Monitor, Publisher,
         fixture::{ill, now, rejected, route, target},
     };
     use super::*;
-    use crate::{api::Reason, registry};
+    use crate::{
+        api::{BreakerPolicy, Reason},
+        registry,
+    };
 
     struct Bed {
         prometheus: prometheus_client::registry::Registry,
@@ -237,6 +279,12 @@ mod tests {
                 let labels = format!("{{type=\"{kind}\",to=\"{to}\"}}");
                 has(&text, &format!("fanfare_health_transitions_total{labels} 0"));
             }
+        }
+        for (kind, to) in
+            TargetType::ALL.into_iter().flat_map(|kind| CircuitState::ALL.map(|to| (kind, to)))
+        {
+            let labels = format!("{{type=\"{kind}\",to=\"{}\"}}", circuit_word(to));
+            has(&text, &format!("fanfare_circuit_transitions_total{labels} 0"));
         }
         for state in ROUTE_STATES {
             has(&text, &format!("fanfare_routes{{state=\"{state}\"}} 0"));
@@ -280,6 +328,28 @@ mod tests {
     }
 
     #[test]
+    fn a_circuit_has_one_series_per_state_and_its_turns_are_counted() {
+        let mut bed = Bed::new();
+        let monitor = Monitor::new(Arc::default(), bed.metrics.clone());
+        let target = Arc::new(target("a/x").build());
+        for _ in 0..5 {
+            monitor.attempted(&target, None, CircuitSample::Failure, now());
+        }
+        let live = Arc::clone(&target.live);
+        bed.publisher.registry().apply_target(Ok(Arc::into_inner(target).unwrap()));
+        let text = bed.text();
+        for (state, is) in [("closed", 0), ("open", 1), ("half_open", 0)] {
+            let labels = format!("{{target=\"a/x\",state=\"{state}\"}}");
+            has(&text, &format!("fanfare_circuit_state{labels} {is}"));
+        }
+        has(&text, "fanfare_circuit_transitions_total{type=\"Slack\",to=\"open\"} 1");
+        let policy = BreakerPolicy { max_ejection: Duration::ZERO, ..BreakerPolicy::default() };
+        let trial = live.admit(&policy, now());
+        has(&bed.text(), "fanfare_circuit_state{target=\"a/x\",state=\"half_open\"} 1");
+        drop(trial);
+    }
+
+    #[test]
     fn series_of_targets_are_capped_and_the_rest_is_counted() {
         let mut bed = Bed::new();
         for index in 0..=MAX_SERIES {
@@ -288,6 +358,7 @@ mod tests {
         }
         let text = bed.text();
         assert_eq!(text.matches("fanfare_target_healthy{").count(), MAX_SERIES);
+        assert_eq!(text.matches("fanfare_circuit_state{").count(), 3 * MAX_SERIES);
         has(&text, "fanfare_per_target_series_dropped 1");
     }
 }

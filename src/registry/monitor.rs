@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{
-    Changes, Depth, Metrics, Moment, Sample, SampleFailure, SampleSource, Target, Transition,
-    freeze::Freeze,
+    Changes, CircuitSample, Depth, Later, Metrics, Moment, Notices, Sample, SampleFailure,
+    SampleSource, Target, Transition, Trial, breaker::Fault, freeze::Freeze, live::CircuitTurn,
 };
-use crate::api::{HealthState, Reason};
+use crate::api::{CircuitState, HealthState, Reason};
 
 /// Feeds samples to the health machines, watches for faults of our own network, and notes what the
 /// controller has to show. One for the whole process.
@@ -48,6 +48,16 @@ impl Monitor {
         } else {
             ours && self.frozen()
         };
+        match (&sample.verdict, sample.source) {
+            (Err(failure), SampleSource::Delivery) => live.note_failure(failure, fault(failure)),
+            (Ok(depth), SampleSource::Probe) => {
+                let began = now.mono.checked_sub(sample.latency).unwrap_or(now.mono);
+                if let Some(turn) = live.probed(*depth, began, now) {
+                    self.turned(target, &turn, now);
+                }
+            }
+            _ => {}
+        }
         let first_failure = sample.source == SampleSource::Delivery
             && sample.verdict.is_err()
             && !live.last_failed();
@@ -62,14 +72,43 @@ impl Monitor {
         transition
     }
 
-    /// Pauses a target whose far end asked for it (429). Status shows it until it ends.
+    /// Tells the target's breaker how an attempt ended; `trial` is what [`super::Live::admit`] gave for
+    /// it. The attempt's sample goes to [`Monitor::record`] first: it says why.
+    pub fn attempted(
+        &self,
+        target: &Target,
+        trial: Option<Trial>,
+        sample: CircuitSample,
+        now: Moment,
+    ) {
+        let sample = self.weigh(target, trial.is_some(), sample);
+        let policy = &target.policy.breaker;
+        let random = fastrand::f64();
+        if let Some(turn) = target.live.attempted((sample, trial.as_ref()), policy, now, random) {
+            self.turned(target, &turn, now);
+        }
+        drop(trial);
+    }
+
+    /// Pauses a target whose far end asked for it (429), at most for as long as its `retryAfterMax`.
+    /// Status shows it until it ends.
     pub fn pause(&self, target: &Target, wait: Duration, now: Moment) {
-        let (until, begins) = target.live.pause(wait, now);
+        let wait = wait.min(target.policy.retry.retry_after_max);
+        if wait.is_zero() {
+            return;
+        }
+        let (until, begins) = target.live.pause(wait, now.mono);
         if begins {
             info!(to = %target.key, "Target asked for a pause");
             self.changes.mark(&target.key);
         }
-        self.changes.mark_at(&target.key, until);
+        self.changes.mark_at(&target.key, Later::Pause, until);
+    }
+
+    /// What people should hear of once.
+    #[must_use]
+    pub fn notices(&self) -> &Notices {
+        self.changes.notices()
     }
 
     /// Verdicts are frozen: most targets turned unreachable at once.
@@ -84,7 +123,8 @@ impl Monitor {
         &self.changes
     }
 
-    /// Targets that became Healthy or Degraded: what they are owed is worth a try.
+    /// Targets that became Healthy or Degraded, or whose circuit may be tried or is closed again: what
+    /// they are owed is worth a try.
     #[must_use]
     pub fn recovered(&self) -> &Changes {
         &self.recovered
@@ -115,6 +155,50 @@ impl Monitor {
         after
     }
 
+    /// What an outcome counts as. A failure that may be ours counts nothing while verdicts are frozen,
+    /// and never when it surely is; a trial that ends so has to be made again.
+    fn weigh(&self, target: &Target, trial: bool, sample: CircuitSample) -> CircuitSample {
+        if matches!(sample, CircuitSample::Success | CircuitSample::Neutral) {
+            return sample;
+        }
+        let fault = target.live.last_fault();
+        let maybe = sample == CircuitSample::Ours || fault == Some(Fault::MaybeOurs);
+        if fault != Some(Fault::SurelyOurs) && !(maybe && self.frozen()) {
+            sample
+        } else if trial {
+            CircuitSample::Ours
+        } else {
+            CircuitSample::Neutral
+        }
+    }
+
+    fn turned(&self, target: &Target, turn: &CircuitTurn, now: Moment) {
+        for state in &turn.through {
+            self.metrics.turn(target.kind, *state);
+        }
+        match turn.show {
+            Some(when) if when <= now.mono => self.changes.mark(&target.key),
+            Some(when) => self.changes.mark_at(&target.key, Later::Circuit, when),
+            None => {}
+        }
+        let state = target.live.circuit();
+        match (turn.from, state) {
+            (CircuitState::Closed, CircuitState::Open) => {
+                warn!(to = %target.key, why = turn.why, "Circuit open: nothing is sent for a while");
+            }
+            (_, CircuitState::Closed) => {
+                info!(to = %target.key, "Circuit closed");
+                self.recovered.mark(&target.key);
+            }
+            // Not by the trial of one who waited for it: the others can't know.
+            (CircuitState::Open, CircuitState::HalfOpen) => {
+                debug!(to = %target.key, "Circuit half-open");
+                self.recovered.mark(&target.key);
+            }
+            _ => debug!(to = %target.key, state = state.as_str(), "Circuit tried"),
+        }
+    }
+
     fn report(&self, target: &Target, transition: &Transition) {
         self.changes.mark(&target.key);
         if matches!(transition.to, HealthState::Healthy | HealthState::Degraded) {
@@ -131,135 +215,18 @@ impl Monitor {
     }
 }
 
+fn fault(failure: &SampleFailure) -> Fault {
+    match failure.reason {
+        Reason::LocalNetworkFault => Fault::SurelyOurs,
+        _ if may_be_ours(failure) => Fault::MaybeOurs,
+        _ => Fault::Theirs,
+    }
+}
+
 /// Whether a failure may be our own network's fault: marked so, or nobody answered the connect.
 fn may_be_ours(failure: &SampleFailure) -> bool {
     failure.local || (failure.reason == Reason::Timeout && failure.depth == Depth::Connect)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::fixture::{TargetBuilder, ill, now, target, well};
-    use super::*;
-    use crate::api::TargetKey;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    /// A monitor and the moment it is.
-    struct Bed {
-        monitor: Arc<Monitor>,
-        now: Moment,
-    }
-
-    impl Bed {
-        fn new() -> Self {
-            let changes = Arc::new(Changes::default());
-            Self { monitor: Monitor::new(changes, Metrics::default()), now: now() }
-        }
-
-        fn wait(&mut self, time: Duration) {
-            self.now = Moment { mono: self.now.mono + time, wall: self.now.wall + time };
-        }
-
-        fn record(&self, target: &Target, sample: &Sample) {
-            self.monitor.record(target, sample, self.now);
-        }
-
-        fn record_all(&self, targets: &[Target], sample: &Sample) {
-            for target in targets {
-                self.record(target, sample);
-            }
-        }
-    }
-
-    fn fleet(count: usize, build: impl Fn(TargetBuilder) -> TargetBuilder) -> Vec<Target> {
-        (0..count).map(|index| build(target(&format!("a/{index}"))).build()).collect()
-    }
-
-    fn states(targets: &[Target]) -> Vec<HealthState> {
-        targets.iter().map(|target| target.live.health()).collect()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn transitions_are_marked_and_nothing_else() {
-        let bed = Bed::new();
-        let target = target("a/x").build();
-        bed.record(&target, &well(Depth::Answer));
-        let changes = bed.monitor.changes();
-        assert_eq!(changes.drain().await, [target.key.clone()].into());
-        bed.record(&target, &well(Depth::Answer));
-        bed.record(&target, &ill(Reason::ConnectFailed));
-        let more = tokio::time::timeout(SECOND, changes.drain()).await;
-        assert!(more.is_err(), "{more:?}");
-    }
-
-    #[test]
-    fn an_outage_of_our_own_freezes_verdicts() {
-        let mut bed = Bed::new();
-        let targets = fleet(10, TargetBuilder::healthy);
-        for _ in 0..10 {
-            bed.wait(SECOND * 6);
-            bed.record_all(&targets, &ill(Reason::DNSFailed));
-        }
-        assert!(bed.monitor.frozen());
-        assert_eq!(states(&targets), [HealthState::Healthy; 10]);
-        bed.wait(SECOND * 6);
-        bed.record_all(&targets, &well(Depth::Answer));
-        assert!(!bed.monitor.frozen());
-        for _ in 0..3 {
-            bed.wait(SECOND * 6);
-            bed.record(&targets[0], &ill(Reason::DNSFailed));
-        }
-        assert_eq!(targets[0].live.health(), HealthState::Unhealthy);
-    }
-
-    #[test]
-    fn a_start_without_a_network_passes_no_verdict_and_says_why() {
-        let mut bed = Bed::new();
-        let targets = fleet(10, |target| target);
-        for _ in 0..5 {
-            bed.wait(SECOND * 2);
-            bed.record_all(&targets, &ill(Reason::Timeout));
-        }
-        assert_eq!(states(&targets), [HealthState::Unknown; 10]);
-        let view = targets[9].live.health_view().unwrap();
-        assert_eq!(view.reason, Reason::LocalNetworkFault);
-    }
-
-    #[test]
-    fn failures_that_somebody_answered_are_theirs() {
-        for reason in [Reason::ConnectFailed, Reason::ServerError, Reason::AuthenticationFailed] {
-            let mut bed = Bed::new();
-            let targets = fleet(10, TargetBuilder::healthy);
-            for _ in 0..3 {
-                bed.wait(SECOND * 6);
-                bed.record_all(&targets, &ill(reason));
-            }
-            assert!(!bed.monitor.frozen());
-            assert_eq!(states(&targets), [HealthState::Unhealthy; 10]);
-        }
-    }
-
-    #[test]
-    fn dead_targets_alone_do_not_freeze() {
-        let mut bed = Bed::new();
-        let targets = fleet(10, TargetBuilder::unhealthy);
-        for _ in 0..10 {
-            bed.wait(SECOND * 6);
-            bed.record_all(&targets, &ill(Reason::Timeout));
-        }
-        assert!(!bed.monitor.frozen());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_pause_is_shown_when_it_begins_and_when_it_ends() {
-        let bed = Bed::new();
-        let target = target("a/x").build();
-        let start = tokio::time::Instant::now();
-        let shown = |keys: std::collections::BTreeSet<TargetKey>| keys.contains(&target.key);
-        bed.monitor.pause(&target, SECOND * 30, bed.now);
-        assert!(shown(bed.monitor.changes().drain().await));
-        bed.monitor.pause(&target, SECOND * 60, bed.now);
-        assert!(shown(bed.monitor.changes().drain().await));
-        assert_eq!(start.elapsed().as_secs(), 60);
-    }
-}
+mod tests;

@@ -7,19 +7,22 @@
 //! - A suspended target is not probed (nothing is sent to it, not even a question), so its health is
 //!   Unknown; what was known before is kept for the moment it is resumed.
 //! - Degraded is Healthy=True with reason Slow: the far end answers.
+//! - What holds deliveries back is told by its strongest cause: suspension, then an open circuit, then
+//!   a pause. A circuit that is half-open for longer than a moment has nothing to try: nothing is held.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::{
-    HealthView, RejectedTarget, Target, TargetEntry,
+    CircuitView, HealthView, Moment, RejectedTarget, Target, TargetEntry,
     advice::advice,
     condition::{Draft, find, merge, time},
 };
 use crate::api::{
-    self, ConditionStatus, ConditionType, HealthCheckType, HealthState, HealthStatus, LastError,
-    PublishTargetStatus, Reason, TargetKey,
+    self, BreakerPolicy, CircuitState, CircuitStatus, ConditionStatus, ConditionType,
+    HealthCheckType, HealthState, HealthStatus, LastError, PublishTargetStatus, Reason, TargetKey,
 };
 
 /// What `.status` of a target says now. `previous` is what it says in the cluster; an equal answer
@@ -28,26 +31,29 @@ use crate::api::{
 pub fn project_target(
     entry: &TargetEntry,
     previous: Option<&PublishTargetStatus>,
-    now: Timestamp,
+    now: Moment,
 ) -> PublishTargetStatus {
     let before = previous.map_or(&[][..], |status| &status.conditions);
     match entry {
         TargetEntry::Rejected(rejected) => PublishTargetStatus {
             observed_generation: Some(rejected.generation),
-            conditions: merge(before, refused(rejected), rejected.generation, now),
+            conditions: merge(before, refused(rejected), rejected.generation, now.wall),
             ..PublishTargetStatus::default()
         },
         TargetEntry::Accepted(target) => {
             let view = target.live.health_view().filter(|_| !target.suspended());
             let health = health(target, view.as_ref());
             let healthy = healthy(target, view.as_ref(), &health, previous);
-            let drafts = vec![ready(target), healthy, delivering(target, now)];
+            let circuit = target.live.circuit_view(now.mono);
+            let delivering = delivering(target, &circuit, previous, now.mono);
+            let drafts = vec![ready(target), healthy, delivering];
             PublishTargetStatus {
                 observed_generation: Some(target.generation),
-                conditions: merge(before, drafts, target.generation, now),
+                conditions: merge(before, drafts, target.generation, now.wall),
                 endpoint: target.host().map(str::to_owned),
                 last_error: view.and_then(|view| view.last_error).map(last_error),
                 health: Some(health),
+                circuit: Some(circuit_status(&circuit)),
             }
         }
     }
@@ -85,22 +91,68 @@ fn ready(target: &Target) -> Draft {
     Draft::new(ConditionType::Ready, status, reason, message)
 }
 
-fn delivering(target: &Target, now: Timestamp) -> Draft {
-    let host = target.host().unwrap_or("the target");
-    let (status, reason, message) = if target.suspended() {
+fn delivering(
+    target: &Target,
+    circuit: &CircuitView,
+    previous: Option<&PublishTargetStatus>,
+    now: Instant,
+) -> Draft {
+    let held = |reason, message| {
+        Draft::new(ConditionType::Delivering, ConditionStatus::False, reason, message)
+    };
+    if target.suspended() {
         let TargetKey { namespace, name } = &target.key;
         let command = format!("kubectl -n {namespace} patch ptgt {name} --type merge -p");
         let message = format!(
             "held back by spec.suspend. Resume: {command} '{{\"spec\":{{\"suspend\":false}}}}'"
         );
-        (ConditionStatus::False, Reason::Suspended, message)
-    } else if target.live.paused(now) {
+        return held(Reason::Suspended, message);
+    }
+    if circuit.state == CircuitState::Open {
+        let shown = previous
+            .filter(|status| status.observed_generation == Some(target.generation))
+            .filter(|status| status.circuit.as_ref() == Some(&circuit_status(circuit)))
+            .and_then(|status| find(&status.conditions, ConditionType::Delivering))
+            .filter(|shown| shown.reason == Reason::CircuitOpen.as_str());
+        let message =
+            shown.map_or_else(|| explain_circuit(target, circuit), |shown| shown.message.clone());
+        return held(Reason::CircuitOpen, message).since(circuit.since);
+    }
+    if target.live.paused_until(now).is_some() {
+        let host = target.host().unwrap_or("the target");
         let message = format!("{host} asked for a pause (429); deliveries wait until it ends");
-        (ConditionStatus::False, Reason::RateLimited, message)
-    } else {
-        (ConditionStatus::True, Reason::NothingHeld, "nothing holds deliveries back".to_owned())
+        return held(Reason::RateLimited, message);
+    }
+    let message = match circuit.state {
+        CircuitState::HalfOpen => {
+            "nothing holds deliveries back; the circuit is half-open, the next delivery decides"
+        }
+        _ => "nothing holds deliveries back",
     };
-    Draft::new(ConditionType::Delivering, status, reason, message)
+    Draft::new(ConditionType::Delivering, ConditionStatus::True, Reason::NothingHeld, message)
+}
+
+/// Since when, why, when it is tried again, what to do.
+fn explain_circuit(target: &Target, circuit: &CircuitView) -> String {
+    let CircuitView { since, reason, message, .. } = circuit;
+    let place = match target.host() {
+        Some(host) if !message.contains(host) => format!("{host}: "),
+        _ => String::new(),
+    };
+    let since = since.map(|since| format!(" since {}", time(since))).unwrap_or_default();
+    let BreakerPolicy { base_ejection, max_ejection, .. } = target.policy.breaker;
+    let (first, longest) = (api::Duration(base_ejection), api::Duration(max_ejection));
+    let advice = reason.and_then(|reason| advice(reason, target));
+    let advice = advice.map(|text| format!(". {text}")).unwrap_or_default();
+    format!(
+        "{place}nothing has been sent{since}: {message}. Everything is kept; one delivery is tried about \
+         {first} later, then after pauses that double up to {longest}, or once a check shows that it \
+         is back{advice}"
+    )
+}
+
+fn circuit_status(circuit: &CircuitView) -> CircuitStatus {
+    CircuitStatus { state: circuit.state, since: circuit.since.map(time) }
 }
 
 fn healthy(

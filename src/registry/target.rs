@@ -6,7 +6,7 @@ use http::{HeaderMap, Uri};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{HealthPolicy, Live};
-use crate::api::{PublishTargetSpec, TargetKey, TargetType};
+use crate::api::{DeliveryPolicy, PublishTargetSpec, TargetKey, TargetType};
 
 /// A compiled target. Shared by every snapshot that holds the same generation and credentials.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub struct Target {
     pub timeout: Duration,
     /// Requests that may be under way at the same time.
     pub max_in_flight: usize,
+    /// Retries, circuit breaker, rate limit, queue.
+    pub policy: DeliveryPolicy,
     /// How health is judged.
     pub health: HealthPolicy,
     /// How the target is asked whether it is there; `None`: never.

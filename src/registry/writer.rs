@@ -64,13 +64,6 @@ impl Registry {
         Self { changes, ..Self::default() }
     }
 
-    /// The last usable form of a target object, also while it is rejected: what a compiler takes the
-    /// live state over from.
-    #[must_use]
-    pub fn previous(&self, key: &TargetKey) -> Option<&Arc<Target>> {
-        self.usable.get(key)
-    }
-
     /// Adds or replaces a target. Live state survives unless the object was recreated or its endpoint
     /// or credentials changed. An unchanged object changes nothing.
     pub fn apply_target(&mut self, compiled: Result<Target, Box<RejectedTarget>>) {

@@ -15,7 +15,7 @@ use crate::{
         transition::Note,
     },
     delivery,
-    registry::{Allowed, HealthView, Moment, RejectedTarget},
+    registry::{Allowed, Moment, RejectedTarget, Restored},
 };
 
 impl Compiler {
@@ -36,7 +36,7 @@ impl Compiler {
             read = !same_spec || known.meta.reconcile != meta.reconcile;
             (restore, shown) = (known.restore.take(), known.shown);
         } else if let Ok(status) = serde_json::from_value::<PublishTargetStatus>(status) {
-            restore = HealthView::from_status(&status, meta.generation);
+            restore = Some(Restored::from_status(&status, meta.generation));
         }
         if read {
             match &spec {
@@ -90,7 +90,6 @@ impl Compiler {
                         spec: Arc::clone(spec),
                     },
                     &self.materials.lookup(&key.namespace),
-                    self.publisher.registry().previous(key).map(|target| &**target),
                     now,
                 )
             }
@@ -98,8 +97,8 @@ impl Compiler {
         self.waiting.remove(key);
         let verdict = match &compiled {
             Ok(target) => {
-                if let Some(health) = restore.take() {
-                    target.live.restore(health);
+                if let Some(known) = restore.take() {
+                    target.live.restore(known, now.mono);
                 }
                 if rotated {
                     let note = Note::normal(

@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
 use super::super::{
-    Changes, Depth, Metrics, Monitor, Sample, SampleFailure, SampleSource,
+    Admission, Changes, CircuitSample, Depth, Metrics, Monitor, Sample, SampleFailure,
+    SampleSource,
     fixture::{TargetBuilder, ill, now, rejected, target, well},
 };
 use super::*;
 
 fn status(target: Target) -> PublishTargetStatus {
-    project_target(&TargetEntry::Accepted(Arc::new(target)), None, now().wall)
+    project_target(&TargetEntry::Accepted(Arc::new(target)), None, now())
 }
 
 fn line(status: &PublishTargetStatus, type_: ConditionType) -> (ConditionStatus, &str, &str) {
@@ -35,6 +36,11 @@ fn failed(reason: Reason, http_status: Option<u16>) -> Sample {
     };
     let latency = Duration::from_millis(20);
     Sample { verdict: Err(failure), latency, source: SampleSource::Delivery }
+}
+
+fn later(seconds: u64) -> Moment {
+    let (Moment { mono, wall }, time) = (now(), Duration::from_secs(seconds));
+    Moment { mono: mono + time, wall: wall + time }
 }
 
 fn slow() -> Sample {
@@ -158,7 +164,7 @@ fn every_rejection_is_shown_in_every_condition() {
     ];
     for (reason, permanent) in reasons {
         let object = RejectedTarget { permanent, ..rejected("sre/chat", reason) };
-        let status = project_target(&TargetEntry::Rejected(object.into()), None, now().wall);
+        let status = project_target(&TargetEntry::Rejected(object.into()), None, now());
         let word = reason.as_str();
         let ready = line(&status, ConditionType::Ready);
         assert_eq!(ready, (ConditionStatus::False, word, &*format!("it is {reason}")));
@@ -195,12 +201,87 @@ fn delivering_says_what_holds_it_back() {
     let paused = target("sre/chat").healthy().build();
     monitor.pause(&paused, Duration::from_secs(30), now());
     let entry = TargetEntry::Accepted(paused.into());
-    let status = project_target(&entry, None, now().wall);
+    let status = project_target(&entry, None, now());
     let (is, reason, _) = line(&status, ConditionType::Delivering);
     assert_eq!((is, reason), (ConditionStatus::False, "RateLimited"));
-    let later = now().wall + Duration::from_secs(31);
+    let later = later(31);
     let status = project_target(&entry, Some(&status), later);
     assert_eq!(line(&status, ConditionType::Delivering).1, "NothingHeld");
+}
+
+#[test]
+fn an_open_circuit_says_since_when_why_until_when_and_what_to_do() {
+    let status = status(target("sre/chat").healthy().ejected().build());
+    assert_eq!(
+        line(&status, ConditionType::Delivering),
+        (
+            ConditionStatus::False,
+            "CircuitOpen",
+            "nothing has been sent since 1970-01-01T00:16:40Z: 5 failures in a row, the last one: \
+             hooks.slack.com: ServerError. Everything is kept; one delivery is tried about 30s \
+             later, then after pauses that double up to 5m, or once a check shows that it is back. \
+             Look at the receiver's own log"
+        )
+    );
+    let circuit = status.circuit.unwrap();
+    assert_eq!(circuit.state, CircuitState::Open);
+    assert_eq!(circuit.since.as_deref(), Some("1970-01-01T00:16:40Z"));
+}
+
+#[test]
+fn suspension_beats_an_open_circuit_and_that_beats_a_pause() {
+    let monitor = Monitor::new(Arc::default(), Metrics::default());
+    let paused = target("sre/chat").ejected().build();
+    monitor.pause(&paused, Duration::from_secs(30), now());
+    assert_eq!(line(&status(paused), ConditionType::Delivering).1, "CircuitOpen");
+    let suspended = status(target("sre/chat").ejected().suspended().build());
+    assert_eq!(line(&suspended, ConditionType::Delivering).1, "Suspended");
+    assert_eq!(suspended.circuit.unwrap().state, CircuitState::Open);
+}
+
+#[test]
+fn failed_trials_write_nothing_and_the_end_does() {
+    let monitor = Monitor::new(Arc::default(), Metrics::default());
+    let target = Arc::new(target("sre/chat").ejected().build());
+    let entry = TargetEntry::Accepted(Arc::clone(&target));
+    let first = project_target(&entry, None, now());
+    let mut at = later(400);
+    let mut attempt = |sample| {
+        let Admission::Trial(trial) = target.live.admit(&target.policy.breaker, at) else {
+            panic!("no trial")
+        };
+        monitor.record(&target, &failed(Reason::ServerError, None), at);
+        monitor.attempted(&target, Some(trial), sample, at);
+        let status = project_target(&entry, Some(&first), at);
+        at = Moment { mono: at.mono + Duration::from_secs(400), ..at };
+        status
+    };
+    for _ in 0..10 {
+        let status = attempt(CircuitSample::Failure);
+        assert_eq!(
+            (&status.circuit, &status.conditions[2]),
+            (&first.circuit, &first.conditions[2])
+        );
+    }
+    let closed = attempt(CircuitSample::Success);
+    assert_eq!(line(&closed, ConditionType::Delivering).1, "NothingHeld");
+    assert_eq!(closed.circuit.unwrap().state, CircuitState::Closed);
+}
+
+#[test]
+fn a_circuit_that_waits_half_open_holds_nothing_back() {
+    let monitor = Monitor::new(Arc::default(), Metrics::default());
+    let target = target("sre/chat").ejected().build();
+    let sample = Sample { latency: Duration::ZERO, ..well(Depth::Answer) };
+    monitor.record(&target, &sample, later(1));
+    let entry = TargetEntry::Accepted(Arc::new(target));
+    let at_once = project_target(&entry, None, later(1));
+    assert_eq!(at_once.circuit.unwrap().state, CircuitState::Open, "it may last a moment only");
+    let status = project_target(&entry, None, later(30));
+    let (is, _, message) = line(&status, ConditionType::Delivering);
+    assert_eq!(is, ConditionStatus::True);
+    assert!(message.ends_with("half-open, the next delivery decides"), "{message}");
+    assert_eq!(status.circuit.unwrap().state, CircuitState::HalfOpen);
 }
 
 #[test]
@@ -209,7 +290,7 @@ fn a_steady_target_writes_nothing_and_a_flip_moves_one_time() {
     let live = Arc::clone(&target.live);
     let policy = target.health.clone();
     let entry = TargetEntry::Accepted(target.into());
-    let first = project_target(&entry, None, now().wall);
+    let first = project_target(&entry, None, now());
     let read_back = serde_json::from_value(serde_json::to_value(&first).unwrap()).unwrap();
     let mut later = now();
     for minute in 1..100 {
@@ -219,13 +300,13 @@ fn a_steady_target_writes_nothing_and_a_flip_moves_one_time() {
         live.observe(&sample, &policy, later);
         live.delivered(Duration::from_millis(minute), later);
         live.observe(&ill(Reason::Timeout), &policy, later);
-        assert_eq!(project_target(&entry, Some(&read_back), later.wall), first);
+        assert_eq!(project_target(&entry, Some(&read_back), later), first);
         live.observe(&well(Depth::Answer), &policy, later);
     }
     for _ in 0..3 {
         live.observe(&ill(Reason::Timeout), &policy, later);
     }
-    let flipped = project_target(&entry, Some(&first), later.wall);
+    let flipped = project_target(&entry, Some(&first), later);
     let time_of = |status: &PublishTargetStatus, type_| {
         find(&status.conditions, type_).unwrap().last_transition_time.clone()
     };
