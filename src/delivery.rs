@@ -5,6 +5,7 @@
 //! [`Client`] sends to it and asks whether it is there, `vendor/` holds what differs between the types.
 
 mod attempt;
+mod backoff;
 mod classify;
 mod client;
 mod compile;
@@ -22,8 +23,11 @@ mod stream;
 mod text;
 mod tls;
 mod vendor;
+#[cfg(test)]
+mod zoo;
 
 pub use attempt::{Attempt, Class, Failure, Told, Transport};
+pub use backoff::{next_delay, pause_after};
 pub use client::Client;
 pub use compile::{Object, compile};
 pub use credentials::{Credentials, Missing};

@@ -126,7 +126,8 @@ impl Answer<'_> {
 
     /// The far end failed; later may work.
     pub(super) fn server_error(&self, code: &str) -> Verdict {
-        let class = if self.retry_after().is_some() { Class::RetryAfter } else { Class::Retry };
+        let told = retry_after::by_header(self.headers, self.now);
+        let class = if told.is_some() { Class::RetryAfter } else { Class::Retry };
         self.failure(
             (ErrorType::ServerError, class, Reason::ServerError),
             &join(code, "the receiver failed; it is tried again"),
@@ -169,20 +170,21 @@ impl Answer<'_> {
             400..=499 | 500 | 503 => Told::No,
             _ => Told::Maybe,
         };
+        let retry_after = match error_type {
+            ErrorType::RateLimited => retry_after::of_limit(self.headers, self.body, self.now),
+            ErrorType::ServerError => retry_after::by_header(self.headers, self.now),
+            _ => None,
+        };
         let failure = Failure {
             error_type,
             class,
             reason,
             message: format!("{} answered {code}: {what}", self.host),
-            retry_after: self.retry_after(),
+            retry_after,
             told,
+            local: false,
         };
         Verdict { result: Err(failure), evidence }
-    }
-
-    fn retry_after(&self) -> Option<std::time::Duration> {
-        let code = self.status.as_u16();
-        (code == 429 || code >= 500).then(|| retry_after::parse(self.headers, self.now)).flatten()
     }
 }
 

@@ -61,7 +61,6 @@ pub(super) struct Outcome {
     pub(super) verdict: Verdict,
     pub(super) status: Option<u16>,
     pub(super) latency: Duration,
-    pub(super) local: bool,
 }
 
 /// One attempt's fixed parts.
@@ -226,13 +225,11 @@ impl Sending<'_> {
                 }),
                 status: Some(received.status.as_u16()),
                 latency: received.at - self.started,
-                local: false,
             },
             Err(failed) => Outcome {
                 verdict: failed.verdict(to.host()),
                 status: None,
                 latency: self.started.elapsed(),
-                local: failed.fault.local(),
             },
         }
     }
@@ -254,8 +251,11 @@ fn best(outcomes: Vec<Outcome>, started: Instant) -> Outcome {
     let told = outcomes.iter().any(told);
     let rank = |outcome: &Outcome| match &outcome.verdict.result {
         Ok(()) => 0,
-        Err(failure) if !matches!(failure.class, Class::Rejected | Class::Gone) => 1,
-        Err(_) => 2,
+        // What a far end did says more than what our side lacks.
+        Err(failure) if !matches!(failure.class, Class::Rejected | Class::Gone) => {
+            1 + u8::from(failure.local)
+        }
+        Err(_) => 3,
     };
     let Some(mut best) = outcomes.into_iter().min_by_key(rank) else {
         return Outcome::accepted(started.elapsed());
@@ -270,7 +270,7 @@ fn best(outcomes: Vec<Outcome>, started: Instant) -> Outcome {
 
 impl Outcome {
     fn accepted(latency: Duration) -> Self {
-        Self { verdict: Verdict::accepted(), status: None, latency, local: false }
+        Self { verdict: Verdict::accepted(), status: None, latency }
     }
 
     /// What it says about the target's health.
@@ -287,7 +287,7 @@ impl Outcome {
         SampleFailure {
             reason: failure.reason,
             depth,
-            local: self.local,
+            local: failure.local,
             http_status: self.status,
             message: failure.message.clone(),
         }

@@ -12,8 +12,7 @@ use super::{
 use crate::{
     api::{Auth, AuthType, Connection, Header, NamespacesFrom, PublishTargetSpec, TargetKey},
     registry::{
-        Allowed, Endpoint, HealthPolicy, Live, Moment, ProbePlan, RejectedTarget, Secret, Target,
-        TlsRoots,
+        Allowed, HealthPolicy, Live, Moment, ProbePlan, RejectedTarget, Secret, Target, TlsRoots,
     },
 };
 
@@ -39,15 +38,14 @@ struct Parts {
     probe: Option<ProbePlan>,
 }
 
-/// Compiles a target. What moves (health, counters) is taken over from `previous` unless the object
-/// was recreated or its endpoint or credentials changed.
+/// Compiles a target. What moves (health, counters) begins anew; the registry gives a target that it
+/// knows its former state.
 ///
 /// # Errors
 /// [`RejectedTarget`] says why the object is not usable; its message never holds a secret.
 pub fn compile(
     object: Object,
     credentials: &dyn Credentials,
-    previous: Option<&Target>,
     now: Moment,
 ) -> Result<Target, Box<RejectedTarget>> {
     let reader = Reader { namespace: &object.key.namespace, credentials };
@@ -57,13 +55,6 @@ pub fn compile(
     };
     let Object { key, uid, generation, labels, spec } = object;
     let max_in_flight = spec.max_in_flight();
-    let kept = previous.filter(|old| {
-        old.uid == uid
-            && same_endpoints(old, &address.endpoints)
-            && old.headers == address.headers
-            && old.body_credential == address.body_credential
-            && old.tls_roots == tls_roots
-    });
     Ok(Target {
         key,
         uid,
@@ -77,10 +68,11 @@ pub fn compile(
         tls_roots,
         timeout: spec.delivery_timeout(),
         max_in_flight,
+        policy: spec.delivery_policy(),
         health: health_policy(&spec),
         probe,
         allowed: allowed(&spec),
-        live: kept.map_or_else(|| Live::new(max_in_flight, now), |old| Arc::clone(&old.live)),
+        live: Live::new(max_in_flight, now),
         spec,
     })
 }
@@ -107,11 +99,6 @@ fn parts(spec: &PublishTargetSpec, reader: &Reader) -> Result<Parts, Refusal> {
     let tls_roots = tls_roots(connection, reader)?;
     let probe = super::probe::plan(spec, vendor)?;
     Ok(Parts { address, tls_roots, probe })
-}
-
-fn same_endpoints(old: &Target, new: &[Endpoint]) -> bool {
-    old.endpoints.len() == new.len()
-        && old.endpoints.iter().zip(new).all(|(old, new)| old.uri() == new.uri())
 }
 
 /// Adds the connection's own headers and its authentication.

@@ -29,6 +29,12 @@ pub trait Credentials {
     /// # Errors
     /// [`Missing`] says why there is none.
     fn config_map(&self, from: &ConfigMapKeyRef) -> Result<&[u8], Missing>;
+
+    /// Whom a role has to be bound to so that it may be read, as a flag of `kubectl create
+    /// rolebinding`; `None` while it is not known.
+    fn account(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Why a Secret or `ConfigMap` has no value for us.
@@ -157,7 +163,7 @@ impl Reader<'_> {
                      secret {name} -p '{{\"stringData\":{{\"{key}\":\"VALUE\"}}}}'"
                 ),
             ),
-            Missing::Forbidden => (Reason::SecretForbidden, forbidden(namespace, "secrets")),
+            Missing::Forbidden => (Reason::SecretForbidden, self.forbidden("secrets")),
             Missing::Unavailable => (
                 Reason::Pending,
                 format!("Secret {namespace}/{name} could not be read yet; it is tried again"),
@@ -182,7 +188,7 @@ impl Reader<'_> {
                     "ConfigMap {namespace}/{name} has no key {key}; add the key, or name another"
                 ),
             ),
-            Missing::Forbidden => (Reason::ConfigMapForbidden, forbidden(namespace, "configmaps")),
+            Missing::Forbidden => (Reason::ConfigMapForbidden, self.forbidden("configmaps")),
             Missing::Unavailable => (
                 Reason::Pending,
                 format!("ConfigMap {namespace}/{name} could not be read yet; it is tried again"),
@@ -190,14 +196,16 @@ impl Reader<'_> {
         };
         Refusal { reason, message, permanent: false }
     }
-}
 
-fn forbidden(namespace: &str, what: &str) -> String {
-    format!(
-        "the operator may not read {what} in namespace {namespace}; grant it: kubectl -n {namespace} create \
-         role fanfare-{what} --verb=get --resource={what} && kubectl -n {namespace} create rolebinding \
-         fanfare-{what} --role=fanfare-{what} --serviceaccount=FANFARE_NAMESPACE:FANFARE_SERVICEACCOUNT"
-    )
+    fn forbidden(&self, what: &str) -> String {
+        const UNKNOWN: &str = "--serviceaccount=FANFARE_NAMESPACE:FANFARE_SERVICEACCOUNT";
+        let (namespace, account) = (self.namespace, self.credentials.account().unwrap_or(UNKNOWN));
+        format!(
+            "the operator may not read {what} in namespace {namespace}; grant it: kubectl -n {namespace} create \
+             role fanfare-{what} --verb=get --resource={what} && kubectl -n {namespace} create rolebinding \
+             fanfare-{what} --role=fanfare-{what} {account}"
+        )
+    }
 }
 
 /// Checks PEM text of certificate authorities.

@@ -1,16 +1,19 @@
 //! One HTTP exchange under one deadline: connect, write, read what is needed, no more.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper_util::{
-    client::legacy::{self, connect::capture_connection},
+    client::legacy::{
+        self,
+        connect::{CaptureConnection, Connected, capture_connection},
+    },
     rt::{TokioExecutor, TokioTimer},
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     connect::Connector,
@@ -24,6 +27,8 @@ const MAX_BODY: usize = 64 * 1024;
 const BODY_TIME: Duration = Duration::from_secs(2);
 /// Time for a body that nobody reads, only so that the connection can be used again.
 const DRAIN_TIME: Duration = Duration::from_millis(250);
+/// Time for a connection to be closed after its request was given up.
+const CLOSING_TIME: Duration = Duration::from_millis(250);
 /// Headers of an answer, in bytes and in lines.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 const MAX_HEADERS: usize = 100;
@@ -84,8 +89,8 @@ impl Profile {
         Self { connector, pooled, fresh }
     }
 
-    /// Sends `call` and reads the answer. Takes no longer than until `deadline`; dropping the future closes
-    /// the connection.
+    /// Sends `call` and reads the answer. Takes no longer than until `deadline` and what it takes to close the
+    /// connection; dropping the future closes it, too.
     pub(super) async fn exchange(
         &self,
         call: &Call,
@@ -107,21 +112,52 @@ async fn headers(http: &Http, call: &Call, deadline: Instant) -> Result<Response
     *request.uri_mut() = call.uri.clone();
     *request.headers_mut() = call.headers.clone();
     let connection = capture_connection(&mut request);
-    match timeout_at(deadline, http.request(request)).await {
+    let sent = tokio::select! {
+        biased;
+        sent = timeout_at(deadline, http.request(request)) => sent,
+        never = grant(connection.clone()) => match never {},
+    };
+    match sent {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(error)) => {
-            let mut found = http::Extensions::new();
-            if let Some(connected) = error.connect_info() {
-                connected.get_extras(&mut found);
-            }
-            let stale = found.get::<Arc<Turns>>().is_some_and(|turns| turns.stale());
-            Err(Fault::of(&error, stale))
+            let unsent = connection.connection_metadata().is_none();
+            let stale = error.connect_info().and_then(turns).is_some_and(|turns| turns.stale());
+            Err(Fault::of(&error, unsent, stale))
         }
-        Err(_) => {
-            let connected = connection.connection_metadata().is_some();
-            Err(if connected { Fault::NoAnswer } else { Fault::NoConnection })
-        }
+        Err(_) => Err(give_up(&connection).await),
     }
+}
+
+/// Lets the connection that takes the request receive one more answer.
+async fn grant(mut connection: CaptureConnection) -> Infallible {
+    if let Some(turns) = connection.wait_for_connection_metadata().await.as_ref().and_then(turns) {
+        turns.grant();
+    }
+    pending().await
+}
+
+/// The deadline has passed. Whatever took the request is not used again, since it may be dead without knowing;
+/// and before the next attempt may begin, a connection of HTTP/1 is closed, so that no old request arrives after
+/// a newer one. On HTTP/2 dropping the request has reset its stream; other streams go on.
+async fn give_up(connection: &CaptureConnection) -> Fault {
+    let turns = match connection.connection_metadata().as_ref() {
+        None => return Fault::NoConnection,
+        Some(connected) => {
+            connected.poison();
+            turns(connected).filter(|_| !connected.is_negotiated_h2())
+        }
+    };
+    if let Some(turns) = turns {
+        // It is closed as soon as its task runs; a task that does not run must not hold the attempt.
+        let _ = timeout(CLOSING_TIME, turns.closed()).await;
+    }
+    Fault::NoAnswer
+}
+
+fn turns(connected: &Connected) -> Option<Arc<Turns>> {
+    let mut found = http::Extensions::new();
+    connected.get_extras(&mut found);
+    found.remove()
 }
 
 /// Reads the body as far as it is of use. A 2xx has been decided by its status: whatever happens to its body,

@@ -9,6 +9,7 @@ use super::{
     classify::{Evidence, Verdict},
     connect::ConnectError,
     resolve::ResolveError,
+    tls::TlsFault,
 };
 use crate::{api::Reason, publish::ErrorType, registry::Depth};
 
@@ -19,6 +20,8 @@ pub(super) enum Fault {
     Connect(ConnectError),
     /// The deadline passed before a connection stood.
     NoConnection,
+    /// The connection broke before the request was handed to it.
+    Unsent,
     /// The deadline passed after it did.
     NoAnswer,
     /// The connection broke.
@@ -53,31 +56,43 @@ impl Failed {
 // === impl Fault ===
 
 impl Fault {
-    /// `stale`: the connection says that it was used before and that nothing came back.
-    pub(super) fn of(error: &legacy::Error, stale: bool) -> Self {
+    /// `unsent`: no connection had taken the request. `stale`: the connection says that it was used before and
+    /// that nothing came back.
+    pub(super) fn of(error: &legacy::Error, unsent: bool, stale: bool) -> Self {
+        let otherwise = if unsent { Self::Unsent } else { Self::Broken };
         if error.is_connect() {
             let own = error.source().and_then(|it| it.downcast_ref::<ConnectError>());
-            return own.map_or(Self::Broken, |own| Self::Connect(*own));
+            return own.map_or(otherwise, |own| Self::Connect(*own));
         }
         let Some(cause) = error.source().and_then(|it| it.downcast_ref::<hyper::Error>()) else {
-            return Self::Broken;
+            return otherwise;
         };
-        if cause.is_parse() {
+        if cause.is_parse() || too_long(cause) {
             return Self::Protocol;
-        }
-        let http2 = cause.source().and_then(|it| it.downcast_ref::<h2::Error>());
-        if let Some(http2) = http2 {
-            // The far end says that it has not touched the request.
-            let refused = http2.is_remote() && http2.reason() == Some(h2::Reason::REFUSED_STREAM);
-            let leaving = http2.is_remote()
-                && http2.is_go_away()
-                && http2.reason() == Some(h2::Reason::NO_ERROR);
-            return if refused || leaving { Self::Stale } else { Self::Broken };
         }
         if cause.is_timeout() {
             return Self::NoAnswer;
         }
-        if stale { Self::Stale } else { Self::Broken }
+        match cause.source().and_then(|it| it.downcast_ref::<h2::Error>()) {
+            Some(http2) => Self::of_http2(http2, otherwise),
+            None if stale => Self::Stale,
+            None => otherwise,
+        }
+    }
+
+    fn of_http2(error: &h2::Error, otherwise: Self) -> Self {
+        let reason = error.reason();
+        // The far end says that it has not touched the request.
+        let refused = error.is_remote() && reason == Some(h2::Reason::REFUSED_STREAM);
+        let leaving =
+            error.is_remote() && error.is_go_away() && reason == Some(h2::Reason::NO_ERROR);
+        if refused || leaving {
+            Self::Stale
+        } else if error.is_library() || error.get_io().is_some_and(is_too_long) {
+            Self::Protocol
+        } else {
+            otherwise
+        }
     }
 
     /// What it means for the attempt; `host` is safe to show.
@@ -86,17 +101,18 @@ impl Fault {
             Self::Connect(error) => kind(error),
             Self::NoConnection => (ErrorType::Timeout, Reason::Timeout, Depth::Connect),
             Self::NoAnswer => (ErrorType::Timeout, Reason::Timeout, Depth::Answer),
+            Self::Unsent => (ErrorType::Connect, Reason::ConnectFailed, Depth::Connect),
             Self::Broken | Self::Stale => {
                 (ErrorType::Connect, Reason::ConnectFailed, Depth::Answer)
             }
             Self::Protocol => (ErrorType::Unexpected, Reason::UnexpectedAnswer, Depth::Answer),
         };
         let class = match self {
-            Self::Connect(ConnectError::Blocked(_)) => Class::RetrySlowly,
+            Self::Connect(error) if needs_people(error) => Class::RetrySlowly,
             _ => Class::Retry,
         };
         let told = match self {
-            Self::Connect(_) | Self::NoConnection => Told::No,
+            Self::Connect(_) | Self::NoConnection | Self::Unsent => Told::No,
             _ => Told::Maybe,
         };
         let message = match self {
@@ -105,12 +121,14 @@ impl Fault {
             }
             _ => format!("{host}: {}", self.words()),
         };
-        let failure = Failure { error_type, class, reason, message, retry_after: None, told };
+        let local = self.local();
+        let failure =
+            Failure { error_type, class, reason, message, retry_after: None, told, local };
         Verdict { result: Err(failure), evidence: Evidence::Ill(depth) }
     }
 
-    /// Whether our own side may be at fault.
-    pub(super) fn local(self) -> bool {
+    /// Whether our own side may be at fault. A name that does not exist is an answer, and so the target's fault.
+    fn local(self) -> bool {
         match self {
             Self::Connect(ConnectError::Resolve(why)) => why == ResolveError::Failed,
             Self::Connect(ConnectError::Tcp { local, .. }) => local,
@@ -124,6 +142,7 @@ impl Fault {
             Self::Connect(error) => words(error),
             Self::NoConnection => "no connection within the time limit",
             Self::NoAnswer => "no answer within the time limit",
+            Self::Unsent => "the connection was closed before the request was sent",
             Self::Broken | Self::Stale => {
                 "the connection was closed before an answer came; look at the receiver's log"
             }
@@ -132,6 +151,25 @@ impl Fault {
             }
         }
     }
+}
+
+/// Whether nothing changes before somebody changes it: trying often is of no use.
+fn needs_people(error: ConnectError) -> bool {
+    match error {
+        ConnectError::Host | ConnectError::Blocked(_) | ConnectError::NoRoots => true,
+        ConnectError::Resolve(why) => why == ResolveError::NotFound,
+        ConnectError::Tls(why) => why != TlsFault::Other,
+        ConnectError::Tcp { .. } | ConnectError::TcpTimeout | ConnectError::TlsTimeout => false,
+    }
+}
+
+/// Our own limit ended the answer ([`super::stream`]).
+fn too_long(cause: &hyper::Error) -> bool {
+    cause.source().and_then(|it| it.downcast_ref::<io::Error>()).is_some_and(is_too_long)
+}
+
+fn is_too_long(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::FileTooLarge
 }
 
 fn kind(error: ConnectError) -> (ErrorType, Reason, Depth) {

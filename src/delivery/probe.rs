@@ -125,7 +125,6 @@ async fn ask(profile: &Profile, target: &Target, at: &Endpoint, started: Instant
                 verdict,
                 status: Some(received.status.as_u16()),
                 latency: received.at - started,
-                local: false,
             }
         }
         Err(failed) => Outcome::fault(failed.fault, at, started.elapsed()),
@@ -180,11 +179,11 @@ fn uri(endpoint: &Uri, path: Option<&str>) -> Uri {
 impl Outcome {
     fn well(depth: Depth, latency: Duration) -> Self {
         let verdict = Verdict { result: Ok(()), evidence: Evidence::Well(depth) };
-        Self { verdict, status: None, latency, local: false }
+        Self { verdict, status: None, latency }
     }
 
     fn fault(fault: Fault, at: &Endpoint, latency: Duration) -> Self {
-        Self { verdict: fault.verdict(at.host()), status: None, latency, local: fault.local() }
+        Self { verdict: fault.verdict(at.host()), status: None, latency }
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, header::RETRY_AFTER};
 use jiff::{Timestamp, civil::DateTime, fmt::rfc2822, tz::TimeZone};
+use serde::Deserialize;
 
 /// Longest wait that is passed on, so that no arithmetic on it can overflow.
 const MAX: Duration = Duration::from_hours(365 * 24);
@@ -11,17 +12,49 @@ const MAX: Duration = Duration::from_hours(365 * 24);
 const EPOCH: f64 = 1e9;
 /// Header values above this are epoch milliseconds.
 const EPOCH_MILLIS: f64 = 1e11;
-/// When a window ends: Rootly and the IETF draft, GitHub, incident.io and Jira, Pushover.
-const RESETS: [&str; 4] =
-    ["ratelimit-reset", "x-ratelimit-reset", "x-rate-limit-reset", "x-limit-app-reset"];
+/// When a window ends or how long it still lasts: Rootly, PagerDuty and the IETF draft; Discord; GitHub,
+/// incident.io, Jira and Discord again; Pushover; Opsgenie.
+const RESETS: [&str; 6] = [
+    "ratelimit-reset",
+    "x-ratelimit-reset-after",
+    "x-ratelimit-reset",
+    "x-rate-limit-reset",
+    "x-limit-app-reset",
+    "x-ratelimit-period-in-sec",
+];
 
-/// The wait that the headers ask for: `Retry-After` before the vendors' own. Never negative, never longer
-/// than a year; `None` if no header says anything that can be read.
-pub(super) fn parse(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    text(RETRY_AFTER.as_str())
-        .and_then(|value| seconds(value).or_else(|| date(value, now)))
-        .or_else(|| RESETS.iter().find_map(|name| text(name).and_then(|value| reset(value, now))))
+/// The wait that `Retry-After` asks for: never negative, never longer than a year; `None` if it says nothing that
+/// can be read.
+pub(super) fn by_header(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let value = text(headers, RETRY_AFTER.as_str())?;
+    seconds(value).or_else(|| date(value, now))
+}
+
+/// The wait that a refusal for too many requests asks for: in `Retry-After`, in its body, or in the vendor's own
+/// headers, in this order. Other answers are not read for the last two: many vendors tell their limits with each.
+pub(super) fn of_limit(headers: &HeaderMap, body: &[u8], now: Timestamp) -> Option<Duration> {
+    let own = || RESETS.iter().find_map(|name| reset(text(headers, name)?, now));
+    by_header(headers, now).or_else(|| in_body(body)).or_else(own)
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+/// Discord's `retry_after` (seconds with a fraction), Telegram's `parameters.retry_after`.
+fn in_body(body: &[u8]) -> Option<Duration> {
+    #[derive(Deserialize)]
+    struct Said {
+        retry_after: Option<f64>,
+        parameters: Option<Parameters>,
+    }
+    #[derive(Deserialize)]
+    struct Parameters {
+        retry_after: Option<f64>,
+    }
+    let said: Said = serde_json::from_slice(body).ok()?;
+    let seconds = said.retry_after.or_else(|| said.parameters?.retry_after)?;
+    Some(wait(seconds))
 }
 
 /// A number of seconds; negative is none at all.
@@ -95,7 +128,7 @@ mod tests {
             HeaderName::from_static(name),
             HeaderValue::from_bytes(value.as_bytes()).unwrap(),
         );
-        parse(&headers, now).map(|wait| wait.as_secs())
+        of_limit(&headers, b"", now).map(|wait| wait.as_secs())
     }
 
     #[test]
@@ -139,11 +172,43 @@ mod tests {
             ("x-ratelimit-reset", "2026-03-01T10:16:00Z", Some(60)),
             ("x-limit-app-reset", "1772360100", Some(0)),
             ("x-ratelimit-reset", "1", Some(1)),
+            ("x-ratelimit-reset", "1772360160.5", Some(60)),
             ("x-ratelimit-reset", "later", None),
+            ("x-ratelimit-reset", "-1", Some(0)),
+            ("x-ratelimit-reset", "99999999999999999999", Some(MAX.as_secs())),
+            ("x-ratelimit-reset-after", "2.5", Some(2)),
+            ("x-ratelimit-period-in-sec", "60", Some(60)),
+            ("x-ratelimit-remaining", "60", None),
         ];
         for (name, value, expected) in table {
             assert_eq!(parsed(name, value), expected, "{name}: {value}");
         }
+    }
+
+    #[test]
+    fn vendors_own_bodies_are_read() {
+        let table = [
+            (r#"{"retry_after": 64.57, "global": false}"#, Some(64)),
+            (r#"{"ok":false,"error_code":429,"parameters":{"retry_after":35}}"#, Some(35)),
+            (r#"{"retry_after": -3}"#, Some(0)),
+            (r#"{"retry_after": 1e300}"#, Some(MAX.as_secs())),
+            (r#"{"retry_after": "soon"}"#, None),
+            (r#"{"retry_after": null}"#, None),
+            (r#"{"parameters": {}}"#, None),
+            ("[]", None),
+            ("slow down", None),
+            ("{\"retry_after\": 3", None),
+            ("", None),
+        ];
+        let now = Timestamp::UNIX_EPOCH;
+        let mut headers = HeaderMap::new();
+        for (body, expected) in table {
+            let told = of_limit(&headers, body.as_bytes(), now).map(|wait| wait.as_secs());
+            assert_eq!(told, expected, "{body}");
+        }
+        headers.insert("retry-after", HeaderValue::from_static("7"));
+        let told = of_limit(&headers, br#"{"retry_after": 1}"#, now).unwrap();
+        assert_eq!(told.as_secs(), 7, "the header goes first");
     }
 
     #[test]
@@ -152,8 +217,9 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("ratelimit-reset", HeaderValue::from_static("1772360160"));
         headers.insert("retry-after", HeaderValue::from_static("5"));
-        assert_eq!(parse(&headers, now), Some(Duration::from_secs(5)));
+        assert_eq!(of_limit(&headers, b"", now), Some(Duration::from_secs(5)));
         headers.insert("retry-after", HeaderValue::from_static("garbage"));
-        assert_eq!(parse(&headers, now), Some(Duration::from_mins(1)));
+        assert_eq!(of_limit(&headers, b"", now), Some(Duration::from_mins(1)));
+        assert_eq!(by_header(&headers, now), None, "only a limit is read for them");
     }
 }

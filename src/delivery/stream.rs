@@ -16,27 +16,35 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_rustls::client::TlsStream;
+use tokio_util::sync::CancellationToken;
 
-/// Most bytes of one answer on HTTP/1: headers, the body as far as it is read, and what is buffered. It ends a
-/// flood of 1xx answers, which the parser itself would follow for ever.
+/// Most bytes of one answer: headers, the body as far as it is read, and what is buffered. It ends floods of 1xx
+/// answers and of frames, which the parsers themselves would follow for ever.
 const MAX_ANSWER: u64 = 512 * 1024;
+/// What a connection of HTTP/2 may receive without another request: its answers share it.
+const MAX_ALLOWANCE: u64 = 64 * MAX_ANSWER;
 
 /// A connection, with or without TLS.
 pub(super) struct Stream {
     inner: Inner,
-    h2: bool,
     turns: Arc<Turns>,
 }
 
-/// Request and answer take turns on HTTP/1.
-#[derive(Debug, Default)]
+/// Request and answer take turns on HTTP/1; on HTTP/2 each request allows for one more answer.
+#[derive(Debug)]
 pub(super) struct Turns {
+    h2: bool,
     /// An answer was read before the present request.
     reused: AtomicBool,
-    /// Something was read since the present request was written.
+    /// A request, or part of one, was written, and nothing came back yet.
+    asked: AtomicBool,
+    /// Something was read.
     answered: AtomicBool,
-    /// Bytes read since then.
-    bytes: AtomicU64,
+    /// The request was given up: whatever of it is still on its way must not arrive.
+    aborted: AtomicBool,
+    /// Bytes that may still be read.
+    allowance: AtomicU64,
+    closed: CancellationToken,
 }
 
 enum Inner {
@@ -47,26 +55,61 @@ enum Inner {
 // === impl Turns ===
 
 impl Turns {
-    /// The connection carried an answer before, and nothing came since the last request was written: when it
-    /// broke, the far end had most likely closed it before it saw the request.
-    pub(super) fn stale(&self) -> bool {
-        self.reused.load(Ordering::Acquire) && !self.answered.load(Ordering::Acquire)
-    }
-
-    fn wrote(&self) {
-        if self.answered.swap(false, Ordering::AcqRel) {
-            self.reused.store(true, Ordering::Release);
-            self.bytes.store(0, Ordering::Release);
+    fn new(h2: bool) -> Self {
+        Self {
+            h2,
+            reused: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
+            aborted: AtomicBool::new(false),
+            allowance: AtomicU64::new(MAX_ANSWER),
+            closed: CancellationToken::new(),
         }
     }
 
-    /// Returns false once an answer is too long.
+    /// The connection carried an answer before, and nothing came since the last request was written: when it
+    /// broke, the far end had most likely closed it before it saw the request.
+    pub(super) fn stale(&self) -> bool {
+        !self.h2 && self.reused.load(Ordering::Acquire) && self.asked.load(Ordering::Acquire)
+    }
+
+    /// A request was handed to the connection.
+    pub(super) fn grant(&self) {
+        if self.h2 {
+            self.spend(|left| (left + MAX_ANSWER).min(MAX_ALLOWANCE));
+        }
+    }
+
+    /// Waits until the connection is closed, and sees to it that nothing of its request arrives afterwards.
+    pub(super) async fn closed(&self) {
+        self.aborted.store(true, Ordering::Release);
+        self.closed.cancelled().await;
+    }
+
+    fn wrote(&self) {
+        if !self.h2 && !self.asked.swap(true, Ordering::AcqRel) {
+            self.reused.store(self.answered.load(Ordering::Acquire), Ordering::Release);
+            self.allowance.store(MAX_ANSWER, Ordering::Release);
+        }
+    }
+
+    /// Returns false once more was read than any answer needs.
     fn read(&self, bytes: usize) -> bool {
         if bytes == 0 {
             return true;
         }
+        self.asked.store(false, Ordering::Release);
         self.answered.store(true, Ordering::Release);
-        self.bytes.fetch_add(bytes as u64, Ordering::AcqRel) + bytes as u64 <= MAX_ANSWER
+        let bytes = bytes as u64;
+        self.spend(|left| left.saturating_sub(bytes)) >= bytes
+    }
+
+    /// Answers what was left before.
+    fn spend(&self, change: impl Fn(u64) -> u64) -> u64 {
+        let changed = self
+            .allowance
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| Some(change(left)));
+        changed.unwrap_or_else(|left| left)
     }
 }
 
@@ -74,22 +117,38 @@ impl Turns {
 
 impl Stream {
     pub(super) fn plain(tcp: TcpStream) -> Self {
-        Self { inner: Inner::Plain(tcp), h2: false, turns: Arc::default() }
+        Self { inner: Inner::Plain(tcp), turns: Arc::new(Turns::new(false)) }
     }
 
     pub(super) fn tls(tls: TlsStream<TcpStream>) -> Self {
         let h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
-        Self { inner: Inner::Tls(Box::new(tls)), h2, turns: Arc::default() }
+        Self { inner: Inner::Tls(Box::new(tls)), turns: Arc::new(Turns::new(h2)) }
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        match &self.inner {
+            Inner::Plain(tcp) => tcp,
+            Inner::Tls(tls) => tls.get_ref().0,
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // A plain close would go on sending what the far end has not taken yet: an old request could arrive
+        // after a newer one. A reset drops it.
+        if self.turns.asked.load(Ordering::Acquire) || self.turns.aborted.load(Ordering::Acquire) {
+            // The socket is closed all the same.
+            let _ = self.tcp().set_zero_linger();
+        }
+        self.turns.closed.cancel();
     }
 }
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
-        if self.h2 {
-            Connected::new().negotiated_h2()
-        } else {
-            Connected::new().extra(Arc::clone(&self.turns))
-        }
+        let connected = Connected::new().extra(Arc::clone(&self.turns));
+        if self.turns.h2 { connected.negotiated_h2() } else { connected }
     }
 }
 
@@ -105,7 +164,7 @@ impl AsyncRead for Stream {
             Inner::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
             Inner::Tls(tls) => Pin::new(tls).poll_read(cx, buffer),
         };
-        if polled.is_ready() && !this.turns.read(buffer.filled().len() - before) && !this.h2 {
+        if polled.is_ready() && !this.turns.read(buffer.filled().len() - before) {
             return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()));
         }
         polled
