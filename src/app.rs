@@ -4,13 +4,14 @@
 mod addresses;
 mod checks;
 mod data_dir;
+mod facts;
 mod memory;
 mod open_files;
 mod source;
 mod tasks;
 mod wiring;
 
-use std::{net::SocketAddr, process::ExitCode};
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -18,10 +19,14 @@ use crate::{
     cli,
     config::{Config, ConfigError},
     server::{Listener, TokenError},
+    store::{Failed, OpenError},
     telemetry,
 };
 
 pub use tasks::Unexpected;
+
+/// Longest time for an orderly end once the disk has failed.
+const NO_DISK: Duration = Duration::from_secs(5);
 
 /// Why the operator did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +40,12 @@ pub enum Error {
     /// The data directory can't be used.
     #[error(transparent)]
     DataDir(#[from] data_dir::Error),
+    /// The store can't be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The disk failed: nothing more is durable, so nothing more may be accepted.
+    #[error(transparent)]
+    Disk(#[from] Failed),
     /// A token file can't be used.
     #[error(transparent)]
     Tokens(#[from] TokenError),
@@ -90,26 +101,29 @@ async fn run(config: Config, log_level: telemetry::LogLevel) -> Result<(), Error
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let _data_dir = config.data_dir.as_deref().map(data_dir::DataDir::lock).transpose()?;
+    let store = facts::open(&config)?;
     let listeners = wiring::Listeners {
         intake: bind("intake", config.intake_listen).await?,
         api: bind("api", config.api_listen).await?,
         admin: bind("admin", config.admin_listen).await?,
     };
     let grace = config.shutdown_grace;
-    let mut running = wiring::build(config, listeners, log_level).await?;
+    let mut running = wiring::build(config, store, listeners, log_level).await?;
     let failure = tokio::select! {
         _ = terminate.recv() => None,
         _ = interrupt.recv() => None,
-        unexpected = running.watch() => Some(unexpected),
+        error = running.watch() => Some(error),
     };
+    // Without a disk nothing that is sent now can be remembered: others will send it again.
+    let grace = if matches!(failure, Some(Error::Disk(_))) { grace.min(NO_DISK) } else { grace };
     tracing::info!(grace_seconds = grace.as_secs(), "Shutting down");
     tokio::select! {
         () = running.end(grace) => {}
         _ = terminate.recv() => return Err(Error::Hurried),
         _ = interrupt.recv() => return Err(Error::Hurried),
     }
-    if let Some(unexpected) = failure {
-        return Err(unexpected.into());
+    if let Some(error) = failure {
+        return Err(error);
     }
     tracing::info!("Ended");
     Ok(())

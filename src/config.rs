@@ -26,7 +26,8 @@ pub struct Config {
     #[arg(long, env = "FANFARE_ADMIN_LISTEN", default_value = "0.0.0.0:8080")]
     pub admin_listen: SocketAddr,
 
-    /// Directory for durable state; created if missing, locked against a second process.
+    /// Directory for durable state; created if missing, locked against a second process. Absent: accepted alerts
+    /// are in memory only and end with the process.
     #[arg(long, env = "FANFARE_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
 

@@ -4,25 +4,59 @@
 //! owed; whether a target may be sent to now (health, limits) is the engine's to decide. Read
 //! [`State`] first, then [`Slot`].
 //!
-//! Owed = what the alert says now − what the target was told. What an alert says is
-//! `held`'s, what a target was told is `told`'s; nothing else decides. Every alert is a group of
-//! its own here: a group with several members takes the place of `Held` in a [`Slot`].
+//! Owed = what the alert says now − what the target was told. What an alert says is `held`'s, what a
+//! target was told is `told`'s, what follows is `entry`'s; nothing else decides. `lane` keeps
+//! what is owed in order. Every alert is a group of its own here: a group with several members takes
+//! the place of `Held` in a [`Slot`].
 //!
-//! Where this differs from the letter of the rules: without `repeatInterval`, a sender's re-send is
-//! the repeat that ends a skip; and what failed is offered again by itself after a pause (1 min
-//! doubling to 15 min, 5 min to 4 h if it was refused), because the resolve of an alert that
-//! expired has no sender who would repeat it.
+//! # What is on disk
+//!
+//! [`State::take_facts`] gives records: one for an alert when what it says changes, one for what everyone
+//! was told about it when somebody was told, skipped, given up, joined or left. Nothing is sent about a
+//! change before [`State::enqueue`] confirms that its facts are on disk, so that a crash never
+//! forgets what a target was told of. The log is written behind: what it does not list of the
+//! alert's present version may have been told, and is sent again with the same id. Three
+//! things keep that from being a nuisance or a gap: who surely heard nothing of an incident is listed as such
+//! when it ends; an attempt on what the disk lists as skipped is written down first
+//! ([`Ticket::must_commit`]); who may know of an alert that its route no longer wants is listed too, because a
+//! later start does not look for them.
+//!
+//! # Where this goes beyond the letter of the rules
+//!
+//! A resolve that is overtaken by a new firing is superseded as well. A skip counts its repeat from when
+//! it was skipped. The age of a repeat counts from when it was due, that of a target that joins from
+//! then. A failed attempt's delay ends when the alert says something else.
 
+mod again;
+mod deadline;
 mod edit;
+mod ending;
+mod entry;
 mod held;
+mod lane;
 mod link;
+mod log;
+mod names;
+mod notice;
 mod plan;
+mod record;
 mod refresh;
+mod restore;
+mod settings;
+mod settle;
 mod size;
 mod slot;
 mod state;
+mod sweep;
+mod ticket;
 mod told;
 
-pub use plan::{Plan, Recipient};
-pub use slot::{AlertId, Counts, Settings, Settled, Slot, Ticket};
+pub use plan::{Limits, Plan, Recipient, RouteTerms};
+pub use record::{
+    AlertRecord, Fact, Origin, Phase, Queued, RouteTold, Said, ToldEntry, ToldRecord,
+};
+pub use restore::Restoring;
+pub use settings::{Counts, OwedCounts, Settings};
+pub use slot::{AlertId, Owed, RouteId, Slot, TargetId};
 pub use state::State;
+pub use ticket::{Ended, Next, Settled, Settlement, Ticket, Verdict, Why};

@@ -10,9 +10,11 @@
 //! | [`publish`] | request, options, results, errors, and the handles that the server calls |
 //! | [`config`] | flags and `FANFARE_*`, checked once |
 //! | [`telemetry`] | logs, the root of the metrics |
+//! | [`clock`] | one moment on both clocks |
 //! | [`routing`] | which routes want this alert? |
 //! | [`registry`] | compiled targets and routes, each target's live state, the snapshot |
 //! | [`dispatch`] | what is owed to whom: pure, the clock passed in |
+//! | [`store`] | the facts on disk, behind one trait |
 //! | [`delivery`] | one notification to one target |
 //! | [`controller`] | cluster or directory → registry; registry → status, events; the Lease |
 //! | [`probe`] | asks each target whether it is there |
@@ -20,8 +22,8 @@
 //! | [`server`] | the three HTTP listeners |
 //! | [`cli`] | commands for people |
 //!
-//! Leaves (`api`, `alert`, `publish`, `config`, `telemetry`) know nobody but leaves. State rooms
-//! (`routing`, `registry`, `dispatch`, `delivery`) know leaves and the state rooms named in
+//! Leaves (`api`, `alert`, `clock`, `publish`, `config`, `telemetry`) know nobody but leaves. State rooms
+//! (`routing`, `registry`, `dispatch`, `store`, `delivery`) know leaves and the state rooms named in
 //! `tests/it/layering.rs`. Actors (`controller`, `probe`, `fanout`, `server`, `cli`) know leaves and
 //! state rooms, never one another: they meet through values that [`app`] hands out.
 //!
@@ -36,7 +38,7 @@
 //! 4. Every queue, map and body is bounded; every refusal, skip and drop is counted and has a name.
 //! 5. Every task is owned by `app`; one that ends unexpectedly ends the process. Nothing panics on
 //!    the content of an object, an alert or an answer.
-//! 6. A 2xx to a sender means that the alert is held and will be routed. (On disk once the store exists.)
+//! 6. A 2xx to a sender means: on disk (fdatasync returned), or already there.
 //! 7. A secret (webhook URLs included) and the body of a target's answer never reach a log above
 //!    debug, a status, event, metric, error text or API answer. Status codes and known vendor error
 //!    codes do.
@@ -49,8 +51,8 @@
 //! and event.
 //!
 //! *An alert*: [`server`] reads it with [`alert`] → [`publish::Intake`] → [`dispatch`] resolves routes
-//! and knows what is owed → a lane of [`fanout`] → `delivery::Client` → classify → outcome →
-//! `dispatch`, live state, metrics.
+//! and knows what is owed → [`store`] (durable, then 2xx) → a lane of [`fanout`] → `delivery::Client`
+//! → classify → outcome → `dispatch`, [`store`], live state, metrics.
 //!
 //! *A publish*: [`server`] → [`publish::Publisher`] → `fanout::plan` → attempts in parallel → one
 //! result per target, in request order.
@@ -70,4 +72,5 @@ pub mod publish;
 pub mod registry;
 pub mod routing;
 pub mod server;
+pub mod store;
 pub mod telemetry;

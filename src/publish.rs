@@ -7,7 +7,10 @@ mod request;
 mod result;
 
 pub use error_type::ErrorType;
-pub use handle::{Accepted, BoxFuture, Intake, Publisher, Refused, Source};
+pub use handle::{
+    Accepted, BoxFuture, Intake, MAX_REPLAY, Publisher, Refused, Replay, ReplayError,
+    ReplayOutcome, Replayed, Source, Waiting,
+};
 pub use request::{
     Idempotency, MAX_CONCURRENT, MAX_KEY_LENGTH, MAX_TIMEOUT, Options, PublishError,
     PublishRequest, Selection, Strategy, TargetFilter,

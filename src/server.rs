@@ -12,6 +12,7 @@ mod error;
 mod intake;
 mod listener;
 mod metrics;
+mod reads;
 
 use std::sync::Arc;
 
@@ -20,8 +21,9 @@ use tokio::sync::watch;
 use crate::{
     alert::v2::Settings as AlertSettings,
     delivery::LogInbox,
-    publish::{Intake, Publisher},
+    publish::{Intake, Publisher, Replay},
     registry::Snapshot,
+    store::Store,
     telemetry::LogLevel,
 };
 
@@ -30,6 +32,7 @@ pub use auth::{TokenError, Tokens};
 pub use body::Bodies;
 pub use listener::{Listener, serve};
 pub use metrics::Metrics;
+pub use reads::Reads;
 
 /// What the handlers of every listener share.
 #[derive(Clone)]
@@ -38,6 +41,12 @@ pub struct Server {
     pub publisher: Arc<dyn Publisher>,
     /// Takes alerts in.
     pub intake: Arc<dyn Intake>,
+    /// Sends dead letters again, and says what waits.
+    pub replay: Arc<dyn Replay>,
+    /// Dead letters and history.
+    pub store: Arc<dyn Store>,
+    /// Places for reads of the store.
+    pub reads: Reads,
     /// Configuration as it is now.
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
     /// How alerts are read.

@@ -2,12 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{
-    Error,
-    checks::checks,
-    memory, source,
-    tasks::{Tasks, Unexpected},
-};
+use super::{Error, checks::checks, facts, memory, source, tasks::Tasks};
 use crate::{
     alert,
     config::Config,
@@ -18,6 +13,7 @@ use crate::{
     probe::{self, Probe},
     registry::{self, Changes, Monitor, Target},
     server::{self, Listener, Server, Tokens},
+    store::{self, Redb, Store},
     telemetry::{self, LogLevel},
 };
 
@@ -41,11 +37,14 @@ pub(super) struct Running {
     /// Then: configuration, status, the Lease, metrics.
     base: Tasks,
     engine: Arc<Engine<Client>>,
+    /// Last: what was handed over is written.
+    store: Arc<Redb>,
 }
 
 /// Builds the operator and spawns its tasks.
 pub(super) async fn build(
     config: Config,
+    store: Arc<Redb>,
     listeners: Listeners,
     log_level: LogLevel,
 ) -> Result<Running, Error> {
@@ -53,6 +52,7 @@ pub(super) async fn build(
     let api_tokens = config.api_token_file.as_deref().map(Tokens::open).transpose()?;
     let (mut intake, mut delivery, mut base) = (Tasks::new(), Tasks::new(), Tasks::new());
     let mut metrics = telemetry::registry();
+    store::Metrics::register(&mut metrics, &store);
 
     let changes = Arc::new(Changes::default());
     let controller = controller::Metrics::register(&mut metrics);
@@ -71,24 +71,25 @@ pub(super) async fn build(
     let external_url: Arc<str> = config.external_url.into();
     let refresh = source.handles.refresh;
     let fanout_metrics = fanout::Metrics::register(&mut metrics);
+    let buried = Arc::clone(&fanout_metrics);
+    store.on_buried(move |reason| buried.buried(reason));
     let parts = fanout::Parts {
         snapshots: snapshots.clone(),
         monitor: Arc::clone(&monitor),
         metrics: Arc::clone(&fanout_metrics),
         refresh: Arc::new(move |target| refresh.refresh(target)),
+        store: Arc::clone(&store) as Arc<dyn Store>,
     };
     let courier = Courier::new(client.clone(), parts);
     let engine = Arc::new(Engine::new(Arc::clone(&courier), Arc::clone(&external_url)));
-    let router = Router::new(
-        courier,
-        dispatch::Settings {
-            resolve_timeout: config.resolve_timeout,
-            webhook_max_age: config.webhook_max_age,
-            max_alerts: config.max_alerts,
-            max_bytes: memory::limit() / 3,
-            external_url,
-        },
-    );
+    let settings = dispatch::Settings {
+        resolve_timeout: config.resolve_timeout,
+        webhook_max_age: config.webhook_max_age,
+        max_alerts: config.max_alerts,
+        max_bytes: memory::limit() / 3,
+        external_url,
+    };
+    let router = Router::new(courier, facts::restore(&store, settings)?);
     let probe = Probe {
         settings: probe::Settings { max_concurrent: config.max_concurrent_probes },
         snapshots: snapshots.clone(),
@@ -98,8 +99,15 @@ pub(super) async fn build(
     };
 
     let server = Server {
-        publisher: Arc::new(Idempotent::new(Arc::clone(&engine), fanout_metrics)),
+        publisher: Arc::new(Idempotent::new(
+            Arc::clone(&engine),
+            Arc::clone(&store) as Arc<dyn Store>,
+            fanout_metrics,
+        )),
         intake: Arc::new(router.clone()),
+        replay: Arc::new(router.clone()),
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        reads: server::Reads::default(),
         snapshot: snapshots.clone(),
         alerts: alert::v2::Settings {
             resolve_timeout: config.resolve_timeout,
@@ -108,7 +116,7 @@ pub(super) async fn build(
         bodies: server::Bodies::default(),
         inbox,
         metrics: Arc::new(server::Metrics::register(&mut metrics)),
-        checks: checks(snapshots, source.states, monitor),
+        checks: checks(snapshots, source.states, monitor, Arc::clone(&store) as Arc<dyn Store>),
         registry: Arc::new(metrics),
         log_level: Some(log_level),
     };
@@ -128,7 +136,7 @@ pub(super) async fn build(
     let stop = delivery.stop();
     let grace = config.shutdown_grace.saturating_sub(TAIL);
     delivery.spawn("router", async move { route(&router, stop, grace).await });
-    Ok(Running { intake, delivery, base, engine })
+    Ok(Running { intake, delivery, base, engine, store })
 }
 
 async fn route(
@@ -161,13 +169,17 @@ impl probe::Prober for Client {
 // === impl Running ===
 
 impl Running {
-    /// Resolves when something ends although nobody told it to.
-    pub(super) async fn watch(&mut self) -> Unexpected {
-        tokio::select! {
+    /// Resolves when something ends although nobody told it to, or when the disk fails.
+    pub(super) async fn watch(&mut self) -> Error {
+        let unexpected = tokio::select! {
+            // The cause before its consequence: without a disk the router ends too.
+            biased;
+            failed = self.store.failed() => return failed.into(),
             unexpected = self.intake.watch() => unexpected,
             unexpected = self.delivery.watch() => unexpected,
             unexpected = self.base.watch() => unexpected,
-        }
+        };
+        unexpected.into()
     }
 
     /// Ends in order: no new alerts and publishes, attempts under way, then the rest.
@@ -183,6 +195,10 @@ impl Running {
         }
         if !self.base.end(TAIL).await {
             tracing::warn!("Background tasks did not end in time");
+        }
+        let store = Arc::clone(&self.store);
+        if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
+            tracing::error!("The store could not be closed");
         }
     }
 }

@@ -1,78 +1,366 @@
-//! Which alerts a change of configuration concerns, and how it reaches them.
+//! What a change of configuration does to the alerts that it concerns.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
-use super::{held::Held, link::Link, plan::Delivery};
-use crate::{
-    api::RouteKey,
-    routing::{Route, RouteTable},
+use hashbrown::HashMap;
+
+use super::{
+    AlertId, Owed, Plan, Recipient, RouteId, RouteTerms, Slot, State, Why,
+    entry::{Desk, Entry},
+    held::Held,
+    lane::Place,
+    link::{Delivery, Joining, Link, Member},
+    notice::Content,
+    plan::Absence,
+    told::Told,
 };
+use crate::{alert::Status, api::RouteKey, clock::Moment, routing::Route};
 
 /// Beyond so many changed routes every alert is looked at: that is cheaper.
 const FEW: usize = 64;
 
-pub(super) type Deliveries = HashMap<RouteKey, Delivery>;
-
 /// The difference between two plans.
-#[derive(Debug)]
-pub(super) struct Edit<'a> {
-    /// Routes whose recipients changed.
-    deliveries: HashSet<&'a RouteKey>,
+struct Edit {
+    /// Routes that came, went or whose recipients changed.
+    deliveries: HashSet<RouteId>,
     /// Routes that came, went or were compiled anew. Only alerts that one of them wants, before or
     /// after, can be routed otherwise than before, `final` included.
-    routes: Vec<&'a Arc<Route>>,
+    routes: Vec<Arc<Route>>,
+}
+
+/// A recipient that is left, with the entry that it leaves.
+struct Leaving<'a> {
+    slot: Slot,
+    delivery: &'a Delivery,
+    member: &'a Member,
+    told: Told,
+    matches: bool,
+}
+
+// === impl State ===
+
+impl State {
+    /// Replaces routes and recipients. The plan must be complete: what it leaves out comes to its end.
+    pub fn reconfigure(&mut self, plan: Arc<Plan>, now: Moment) -> Owed {
+        let deliveries = self.compile(&plan);
+        let edit = Edit::between((&self.plan, &self.deliveries), (&plan, &deliveries));
+        self.plan = plan;
+        self.deliveries = deliveries;
+        self.muted = self.find_muted();
+        let concerned = self.alerts.iter().filter(|(_, held)| edit.concerns(held));
+        let mut concerned: Vec<AlertId> = concerned.map(|(id, _)| *id).collect();
+        concerned.sort_unstable();
+        let mut owed = Owed::default();
+        for id in concerned {
+            self.connect(id, now, false);
+            self.review(id, now, &mut owed);
+        }
+        self.bound_resolves(now);
+        self.forget_names();
+        owed
+    }
+
+    /// The plan in numbers; what did not change stays the same allocation.
+    fn compile(&mut self, plan: &Plan) -> HashMap<RouteId, Arc<Delivery>> {
+        let Desk { names, lanes, .. } = &mut self.desk;
+        let mut deliveries = HashMap::with_capacity(plan.routes.len());
+        for (key, (terms, recipients)) in &plan.routes {
+            let members = recipients.iter().map(|recipient| {
+                let id = names.target(&recipient.target);
+                lanes.open(id);
+                Member { id, recipient: recipient.clone() }
+            });
+            let new = Delivery::new(key.clone(), *terms, members.collect());
+            let id = names.route(key);
+            let same = self.deliveries.get(&id).filter(|old| old.equals(&new));
+            let delivery = same.cloned().unwrap_or_else(|| Arc::new(new));
+            deliveries.insert(id, delivery);
+        }
+        for key in plan.kept.iter().filter(|key| !plan.routes.contains_key(key)) {
+            let id = self.desk.names.route(key);
+            deliveries.insert(id, self.mute((id, key), plan));
+        }
+        deliveries
+    }
+
+    /// A route that can't be used at present, with whom it reached and who still exists.
+    fn mute(&self, (id, key): (RouteId, &RouteKey), plan: &Plan) -> Arc<Delivery> {
+        let exists = |member: &&Member| {
+            let Recipient { target, uid, .. } = &member.recipient;
+            plan.uid(target) == Some(uid)
+        };
+        let old = self.deliveries.get(&id);
+        let mut known = BTreeMap::new();
+        let mut know = |members: &[Member]| {
+            known.extend(members.iter().filter(exists).map(|member| (member.id, member.clone())));
+        };
+        match old {
+            Some(old) => know(&old.members),
+            // Nobody but the log can tell whom it reached.
+            None => self
+                .alerts
+                .values()
+                .flat_map(|held| &held.links)
+                .filter(|link| link.route == id)
+                .for_each(|link| know(&link.delivery.members)),
+        }
+        let repeat_interval = old.map_or(Duration::MAX, |old| old.terms.repeat_interval);
+        let terms = RouteTerms { suspended: true, repeat_interval };
+        let new = Delivery::new(key.clone(), terms, known.into_values().collect());
+        old.filter(|old| old.equals(&new)).cloned().unwrap_or_else(|| Arc::new(new))
+    }
+
+    fn find_muted(&self) -> Vec<(Arc<Route>, RouteId)> {
+        let muted = self.plan.table.routes().iter().filter(|route| route.suspend);
+        muted
+            .filter_map(|route| {
+                let id = self.desk.names.find_route(&route.key)?;
+                let every = self.deliveries.get(&id)?.members.iter().any(Member::needs_every);
+                every.then(|| (route.clone(), id))
+            })
+            .collect()
+    }
+
+    /// A transition that a muted route does not tell is noted for those that need every one.
+    pub(super) fn skip_muted(&mut self, id: AlertId, now: Moment) {
+        if self.muted.is_empty() {
+            return;
+        }
+        let Some((held, content)) =
+            self.alerts.get(&id).and_then(|held| Some((held, Content::of(held)?)))
+        else {
+            return;
+        };
+        let mut nothing = Told::default();
+        for (_, id_of_route) in
+            self.muted.iter().filter(|(route, _)| route.matches(&held.alert.labels))
+        {
+            let Some(delivery) = self.deliveries.get(id_of_route) else { continue };
+            for member in delivery.members.iter().filter(|member| member.needs_every()) {
+                let mut entry = Entry {
+                    slot: Slot { target: member.id, route: *id_of_route, alert: id },
+                    matches: true,
+                    delivery,
+                    member,
+                    told: &mut nothing,
+                    content: Some(&content),
+                    confirmed: true,
+                    dirty: &mut (true, true),
+                    desk: &mut self.desk,
+                    now,
+                };
+                let notification = entry.write(&content);
+                entry.end(Why::Skipped, notification, content.changed_at, false);
+            }
+        }
+    }
+
+    /// Brings an alert's links in line with the routes that exist and those that want it. `new`: it is
+    /// just accepted.
+    pub(super) fn connect(&mut self, id: AlertId, now: Moment, new: bool) {
+        let Some(held) = self.alerts.get_mut(&id) else { return };
+        held.routed = self.plan.table.resolve_into(&held.alert.labels, &mut self.matched);
+        let wanting = |key: &RouteKey| self.matched.iter().any(|route| route.key == *key);
+        let says = held.says().filter(|_| !new);
+        let joining = Joining { says, restored: held.restored, now: now.wall };
+        let content = Content::last_of(held);
+        let mut links = std::mem::take(&mut held.links);
+        let mut told = false;
+        links.retain_mut(|link| {
+            let wanted = wanting(&link.delivery.key);
+            let matches = link.matches;
+            let (left, old) = match self.deliveries.get(&link.route) {
+                None => {
+                    link.matches = false;
+                    let told = std::mem::take(&mut link.told).into_iter().enumerate().collect();
+                    (told, link.delivery.clone())
+                }
+                Some(delivery) => {
+                    if !delivery.terms.suspended {
+                        link.matches = wanted;
+                    }
+                    let old = link.delivery.clone();
+                    if Arc::ptr_eq(&old, delivery) {
+                        (Vec::new(), old)
+                    } else {
+                        let (left, joined) = link.follow(delivery, joining);
+                        told |= joined && !joining.restored;
+                        (left, old)
+                    }
+                }
+            };
+            told |= !left.is_empty();
+            if link.matches && !matches && !joining.restored {
+                link.rejoin(joining);
+                told = true;
+            }
+            for (at, entry) in left {
+                let member = &old.members[at];
+                let slot = Slot { target: member.id, route: link.route, alert: id };
+                let leaving = Leaving { slot, delivery: &old, member, told: entry, matches };
+                let why = match self.plan.absence(
+                    &old.key,
+                    &member.recipient.target,
+                    &member.recipient.uid,
+                ) {
+                    _ if !self.deliveries.contains_key(&link.route) => Why::RouteDeleted,
+                    Absence::Deleted => Why::TargetDeleted,
+                    Absence::Removed => Why::TargetRemoved,
+                    Absence::NotPermitted => Why::NotPermitted,
+                };
+                leaving.end(&content, why, &mut self.desk, now);
+            }
+            // A later start looks for those who may know only where they are wanted.
+            told |= !link.is_looked_for() && link.told.iter().any(Told::may_know);
+            told |= link.told.iter().any(|told| told.resumed_now(now.wall));
+            if matches && !link.matches {
+                told = true;
+                link.lose((id, &content), &mut self.desk, now);
+            }
+            let kept = link.matches || !link.is_blank();
+            told |= !kept && !link.told.iter().all(Told::is_unknown);
+            kept
+        });
+        for route in &self.matched {
+            let Some(of) = self.desk.names.find_route(&route.key) else { continue };
+            if let Some(delivery) = self.deliveries.get(&of)
+                && links.iter().all(|link| link.route != of)
+            {
+                told |= joining.says.is_some() && !joining.restored;
+                links.push(Link::new(of, delivery, joining));
+            }
+        }
+        held.links = links;
+        held.restored = false;
+        if told {
+            self.desk.log.told(id, &mut held.dirty);
+        }
+        self.weigh(id);
+    }
+
+    /// After a change of its links: what is owed and may be sent now?
+    fn review(&mut self, id: AlertId, now: Moment, owed: &mut Owed) {
+        let Some(held) = self.alerts.get_mut(&id) else { return };
+        let mut news = false;
+        held.each((id, now), &mut self.desk, |entry| {
+            entry.tell_every();
+            news |= entry.told.place == Place::Idle && entry.owes() && !entry.is_muted();
+        });
+        if news {
+            self.owe(id, owed);
+        }
+        if let Some(held) = self.alerts.get_mut(&id) {
+            held.each((id, now), &mut self.desk, |entry| {
+                entry.offer();
+            });
+        }
+        self.retire(id);
+        self.schedule(id);
+    }
+
+    fn forget_names(&mut self) {
+        let Desk { names, lanes, writer, .. } = &mut self.desk;
+        let used: HashSet<_> = self
+            .deliveries
+            .values()
+            .flat_map(|delivery| delivery.members.iter().map(|member| member.id))
+            .collect();
+        for target in names.forget_targets(|target| used.contains(&target)) {
+            lanes.close(target);
+        }
+        names.forget_routes(|route| self.deliveries.contains_key(&route));
+        writer.forget();
+    }
+}
+
+// === impl Link ===
+
+impl Link {
+    /// The route no longer wants the alert: a firing that was to be told is not told.
+    fn lose(&mut self, (id, content): (AlertId, &Content), desk: &mut Desk, now: Moment) {
+        let Self { route, delivery, told, .. } = self;
+        for (member, told) in delivery.members.iter().zip(told) {
+            let mut entry = Entry {
+                slot: Slot { target: member.id, route: *route, alert: id },
+                matches: true,
+                delivery,
+                member,
+                told,
+                content: Some(content),
+                confirmed: true,
+                dirty: &mut (true, true),
+                desk,
+                now,
+            };
+            entry.news_is_lost(content);
+        }
+    }
 }
 
 // === impl Edit ===
 
-impl<'a> Edit<'a> {
-    pub(super) fn between(
-        (old_table, old): (&'a RouteTable, &'a Deliveries),
-        (new_table, new): (&'a RouteTable, &'a Deliveries),
+impl Edit {
+    fn between(
+        (old, before): (&Plan, &HashMap<RouteId, Arc<Delivery>>),
+        (new, after): (&Plan, &HashMap<RouteId, Arc<Delivery>>),
     ) -> Self {
-        let differs = |key: &&RouteKey| old.get(*key) != new.get(*key);
-        let deliveries: HashSet<_> = old.keys().chain(new.keys()).filter(differs).collect();
-        let by_key = |table: &'a RouteTable| -> HashMap<&'a RouteKey, &'a Arc<Route>> {
-            table.routes().iter().map(|route| (&route.key, route)).collect()
+        let same = |id: &RouteId| match (before.get(id), after.get(id)) {
+            (Some(before), Some(after)) => Arc::ptr_eq(before, after),
+            _ => false,
         };
-        let (before, after) = (by_key(old_table), by_key(new_table));
-        let same = |a: &Arc<Route>, in_other: Option<&&Arc<Route>>| {
-            in_other.is_some_and(|b| Arc::ptr_eq(a, b)) && !deliveries.contains(&a.key)
+        let deliveries = before.keys().chain(after.keys()).filter(|id| !same(id)).copied();
+        let (old, new) = (old.table.routes(), new.table.routes());
+        let keep = |these: &[Arc<Route>]| -> HashSet<*const Route> {
+            these.iter().map(Arc::as_ptr).collect()
         };
-        let gone = before.values().filter(|route| !same(route, after.get(&route.key)));
-        let come = after.values().filter(|route| !same(route, before.get(&route.key)));
-        let routes = gone.chain(come).copied().collect();
-        Self { deliveries, routes }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.deliveries.is_empty() && self.routes.is_empty()
+        let (in_old, in_new) = (keep(old), keep(new));
+        let changed = |route: &&Arc<Route>| {
+            let at = Arc::as_ptr(route);
+            !in_old.contains(&at) || !in_new.contains(&at)
+        };
+        let routes = old.iter().chain(new).filter(changed).cloned();
+        Self { deliveries: deliveries.collect(), routes: routes.collect() }
     }
 
     /// Whether the alert may be routed, or told, otherwise than before.
-    pub(super) fn concerns(&self, held: &Held) -> bool {
-        self.routes.len() > FEW
+    fn concerns(&self, held: &Held) -> bool {
+        held.restored
+            || self.routes.len() > FEW
             || held.links.iter().any(|link| self.deliveries.contains(&link.route))
             || self.routes.iter().any(|route| route.matches(&held.alert.labels))
     }
 }
 
-/// Brings an alert's links in line with the routes that exist and those that want it.
-pub(super) fn connect(held: &mut Held, deliveries: &Deliveries, wanting: &[Arc<Route>]) {
-    held.links.retain_mut(|link| {
-        let matches = wanting.iter().any(|route| route.key == link.route);
-        let Some(delivery) = deliveries.get(&link.route) else { return false };
-        link.follow(delivery, matches);
-        matches || !link.is_blank()
-    });
-    for route in wanting {
-        if let Some(delivery) = deliveries.get(&route.key)
-            && held.links.iter().all(|link| link.route != route.key)
-        {
-            held.links.push(Link::new(route.key.clone(), delivery));
+// === impl Leaving ===
+
+impl Leaving<'_> {
+    /// Nothing more is sent. What stays open, and what was to be told, is said once.
+    fn end(mut self, content: &Content, why: Why, desk: &mut Desk, now: Moment) {
+        let says = content.says;
+        let in_flight = self.told.place == Place::InFlight;
+        let open = self.told.open() || (in_flight && says.status == Status::Firing);
+        let given_up = says.status == Status::Resolved && self.told.is_skipped(says.version);
+        let owed = !self.delivery.provisional && self.told.owes_change(says, self.matches);
+        desk.lanes.leave(self.slot, &mut self.told);
+        if (open && !given_up) || owed {
+            let mut entry = Entry {
+                slot: self.slot,
+                matches: self.matches,
+                delivery: self.delivery,
+                member: self.member,
+                told: &mut self.told,
+                content: Some(content),
+                confirmed: true,
+                dirty: &mut (true, true),
+                desk,
+                now,
+            };
+            let notification = entry.write(content);
+            entry.end(why, notification, content.changed_at, open);
         }
     }
 }

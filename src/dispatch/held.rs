@@ -4,7 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{Settings, link::Link, told::Says};
+use super::{
+    AlertRecord, Phase, RouteId, Settings,
+    lane::Place,
+    link::Link,
+    told::{Says, Told},
+};
 use crate::{
     alert::{Alert, Status, later, merge},
     publish::Source,
@@ -18,15 +23,6 @@ const REMEMBER: Duration = Duration::from_mins(15);
 /// How long it is remembered whom a stale alert was told to.
 const REMEMBER_STALE: Duration = Duration::from_hours(14 * 24);
 
-/// Where an alert stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    Firing,
-    Resolved,
-    /// A webhook alert that nobody mentioned for `--webhook-max-age`: neither one nor the other.
-    Stale,
-}
-
 /// One alert, the newest state of it.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -38,11 +34,25 @@ pub(super) struct Held {
     incident: u32,
     /// When the incident began as first seen; merges don't move it.
     incident_start: Timestamp,
+    version: u32,
+    pub(super) changed_at: Timestamp,
     /// End of the last resolve that a sender sent.
     last_end: Option<Timestamp>,
     doubt: Option<Doubt>,
     /// Some route takes it, suspended ones included.
     pub(super) routed: bool,
+    /// An earlier process accepted it, and no plan has been seen since.
+    pub(super) restored: bool,
+    /// Changes of it whose facts may not be on disk yet.
+    pub(super) unconfirmed: u32,
+    /// What is to be written: its own record, what everyone was told.
+    pub(super) dirty: (bool, bool),
+    /// Something is written about it.
+    pub(super) on_disk: bool,
+    /// It stands among those that may be forgotten early, as having ended then.
+    pub(super) retired: Option<Timestamp>,
+    /// What it counts for in the memory.
+    pub(super) bytes: usize,
     pub(super) links: Vec<Link>,
     /// The earliest deadline in the queue.
     pub(super) queued: Option<Timestamp>,
@@ -55,22 +65,75 @@ struct Doubt {
     resolved: Arc<Alert>,
 }
 
+/// Since when nothing could be missed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    /// The process started.
+    pub(super) at: Timestamp,
+    /// Nothing expires before: everyone must have had the time to send again.
+    pub(super) grace: Timestamp,
+}
+
 // === impl Held ===
 
 impl Held {
-    pub(super) fn new(alert: Alert, source: Source) -> Self {
-        Self {
-            phase: Phase::Firing,
-            ended: alert.updated_at,
+    pub(super) fn new(alert: Alert, source: Source, now: Timestamp) -> Self {
+        let incident_start = alert.starts_at;
+        Self::with(AlertRecord {
+            alert: Arc::new(alert),
             source,
+            phase: Phase::Firing,
             incident: 1,
-            incident_start: alert.starts_at,
+            incident_start,
+            version: 1,
+            changed_at: now,
+            ended: now,
             last_end: None,
             doubt: None,
+        })
+    }
+
+    pub(super) fn restore(record: AlertRecord) -> Self {
+        Self { restored: true, on_disk: true, ..Self::with(record) }
+    }
+
+    fn with(record: AlertRecord) -> Self {
+        Self {
+            alert: record.alert,
+            phase: record.phase,
+            ended: record.ended,
+            source: record.source,
+            incident: record.incident,
+            incident_start: record.incident_start,
+            version: record.version,
+            changed_at: record.changed_at,
+            last_end: record.last_end,
+            doubt: record.doubt.map(|(until, resolved)| Doubt { until, resolved }),
             routed: false,
+            restored: false,
+            unconfirmed: 0,
+            dirty: (false, false),
+            on_disk: false,
+            retired: None,
+            bytes: 0,
             links: Vec::new(),
             queued: None,
-            alert: Arc::new(alert),
+        }
+    }
+
+    /// The alert as written to disk.
+    pub(super) fn record(&self) -> AlertRecord {
+        AlertRecord {
+            alert: self.alert.clone(),
+            source: self.source,
+            phase: self.phase,
+            incident: self.incident,
+            incident_start: self.incident_start,
+            version: self.version,
+            changed_at: self.changed_at,
+            ended: self.ended,
+            last_end: self.last_end,
+            doubt: self.doubt.as_ref().map(|doubt| (doubt.until, doubt.resolved.clone())),
         }
     }
 
@@ -81,7 +144,12 @@ impl Held {
             Phase::Firing | Phase::Resolved => Status::Resolved,
             Phase::Stale => return None,
         };
-        Some(Says { incident: self.incident, status })
+        Some(Says { incident: self.incident, status, version: self.version })
+    }
+
+    /// What it said when it went stale.
+    pub(super) fn before_stale(&self) -> Says {
+        Says { incident: self.incident, status: Status::Firing, version: self.version }
     }
 
     /// The alert that goes with [`Held::says`].
@@ -89,8 +157,19 @@ impl Held {
         self.doubt.as_ref().map_or(&self.alert, |doubt| &doubt.resolved)
     }
 
-    pub(super) fn incident(&self) -> (u32, Timestamp) {
-        (self.incident, self.incident_start)
+    pub(super) fn incident_start(&self) -> Timestamp {
+        self.incident_start
+    }
+
+    /// What must be on disk of it beside its version: changes of texts and times alone are not written.
+    pub(super) fn state(&self) -> (Phase, Source, Option<Timestamp>, Option<Timestamp>) {
+        (self.phase, self.source, self.last_end, self.doubt.as_ref().map(|doubt| doubt.until))
+    }
+
+    /// It says something else than before.
+    pub(super) fn changed(&mut self, now: Timestamp) {
+        self.version = self.version.saturating_add(1);
+        self.changed_at = now;
     }
 
     /// Takes an update in.
@@ -110,7 +189,7 @@ impl Held {
                 let until = later(now, CONFIRM);
                 self.doubt = Some(Doubt { until, resolved: self.alert.clone() });
             } else if starts > self.alert.ends_at {
-                self.incident += 1;
+                self.incident = self.incident.saturating_add(1);
                 self.incident_start = starts;
             }
         } else {
@@ -120,14 +199,9 @@ impl Held {
     }
 
     /// Lets time pass. Returns whether the alert ended because nobody sent it any more.
-    pub(super) fn advance(
-        &mut self,
-        settings: &Settings,
-        grace: Timestamp,
-        now: Timestamp,
-    ) -> bool {
+    pub(super) fn advance(&mut self, settings: &Settings, start: Start, now: Timestamp) -> bool {
         if self.phase == Phase::Firing {
-            let end = self.expiry(settings, grace);
+            let end = self.expiry(settings, start);
             if end <= now {
                 let phase = if self.source == Source::V2 { Phase::Resolved } else { Phase::Stale };
                 self.end(phase, end);
@@ -141,18 +215,36 @@ impl Held {
     }
 
     /// When the next thing happens by itself.
-    pub(super) fn deadline(&self, settings: &Settings, grace: Timestamp) -> Option<Timestamp> {
+    pub(super) fn deadline(&self, settings: &Settings, start: Start) -> Option<Timestamp> {
         let own = match self.phase {
             Phase::Firing => {
-                let end = self.expiry(settings, grace);
+                let end = self.expiry(settings, start);
                 Some(self.doubt.as_ref().map_or(end, |doubt| doubt.until.min(end)))
             }
             Phase::Resolved => self.is_settled().then(|| later(self.ended, REMEMBER)),
             Phase::Stale => (!self.in_flight()).then(|| later(self.ended, REMEMBER_STALE)),
         };
         let says = self.says();
-        let pauses = self.links.iter().filter_map(|link| link.next_pause(says?));
-        own.into_iter().chain(pauses).min()
+        let links = self.links.iter().filter_map(|link| self.link_deadline(link, says?));
+        own.into_iter().chain(links).min()
+    }
+
+    /// When the first of a link's entries repeats or is given up.
+    fn link_deadline(&self, link: &Link, says: Says) -> Option<Timestamp> {
+        let repeat = link.delivery.terms.repeat_interval;
+        let of = |(member, told): (&super::link::Member, &Told)| {
+            if link.delivery.mutes(member) || member.needs_every() || told.place == Place::InFlight
+            {
+                return None;
+            }
+            if told.place == Place::Idle && !told.owes_change(says, link.matches) {
+                return told.repeat_at(says, repeat).filter(|_| link.matches);
+            }
+            let lettered = says.status == Status::Firing && told.is_dead_lettered(says.version);
+            let since = told.owed_since(says, self.changed_at, repeat);
+            (!lettered).then(|| later(since, member.recipient.limits.max_age))
+        };
+        link.entries().filter_map(of).min()
     }
 
     /// Whether nothing more is to be expected of the alert.
@@ -160,8 +252,21 @@ impl Held {
         match self.phase {
             Phase::Firing => false,
             Phase::Resolved => self.is_settled() && later(self.ended, REMEMBER) <= now,
-            Phase::Stale => !self.in_flight() && later(self.ended, REMEMBER_STALE) <= now,
+            Phase::Stale => self.may_go_stale() && later(self.ended, REMEMBER_STALE) <= now,
         }
+    }
+
+    /// It is over and may be forgotten before its time.
+    pub(super) fn may_retire(&self) -> bool {
+        match self.phase {
+            Phase::Firing => false,
+            Phase::Resolved => self.is_settled(),
+            Phase::Stale => self.may_go_stale(),
+        }
+    }
+
+    fn may_go_stale(&self) -> bool {
+        !self.in_flight() && self.unconfirmed == 0
     }
 
     /// Somebody believes that it fires.
@@ -169,12 +274,20 @@ impl Held {
         self.links.iter().any(Link::is_open)
     }
 
-    pub(super) fn in_flight(&self) -> bool {
+    fn in_flight(&self) -> bool {
         self.links.iter().any(Link::in_flight)
     }
 
+    /// Nothing is owed, nothing is under way, and nothing waits for a plan or the disk.
     fn is_settled(&self) -> bool {
-        self.links.iter().all(Link::is_settled)
+        let Some(says) = self.says() else { return false };
+        !self.restored
+            && self.unconfirmed == 0
+            && self.links.iter().all(|link| link.told.iter().all(|told| told.is_closed(says)))
+    }
+
+    pub(super) fn link(&mut self, route: RouteId) -> Option<&mut Link> {
+        self.links.iter_mut().find(|link| link.route == route)
     }
 
     fn end(&mut self, phase: Phase, now: Timestamp) {
@@ -185,10 +298,10 @@ impl Held {
 
     /// When the alert ends if nobody mentions it: for v2 its end, but not before everyone had the
     /// time to send it again after the start; for webhooks when it goes stale.
-    fn expiry(&self, settings: &Settings, grace: Timestamp) -> Timestamp {
+    fn expiry(&self, settings: &Settings, start: Start) -> Timestamp {
         match self.source {
-            Source::V2 => self.alert.ends_at.max(grace),
-            Source::Webhook => later(self.alert.updated_at, settings.webhook_max_age),
+            Source::V2 => self.alert.ends_at.max(start.grace),
+            Source::Webhook => later(self.alert.updated_at.max(start.at), settings.webhook_max_age),
         }
     }
 }

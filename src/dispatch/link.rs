@@ -1,158 +1,179 @@
 //! One alert on one route: what each of the route's recipients was told about it.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::{
-    AlertId, Recipient, Slot,
-    plan::Delivery,
-    told::{Says, Told, Trigger},
+    Recipient, RouteId, RouteTerms, TargetId,
+    lane::Place,
+    told::{Demand, Says, Told},
 };
 use crate::{
-    alert::{Labels, group_key, incident_key},
-    api::{RouteKey, TargetKey},
+    alert::Status,
+    api::{RouteKey, Semantics},
 };
 
 /// One alert on one route. Kept while the route exists, even if it no longer wants the alert: the
 /// resolve still goes to those told.
 #[derive(Debug)]
 pub(super) struct Link {
-    pub(super) route: RouteKey,
-    /// The route wants the alert now.
+    pub(super) route: RouteId,
+    /// The route wants the alert. As it was before while the route is suspended.
     pub(super) matches: bool,
-    suspended: bool,
-    recipients: Arc<[Recipient]>,
+    pub(super) delivery: Arc<Delivery>,
     /// One for each recipient.
-    told: Vec<Told>,
-    keys: Option<Keys>,
+    pub(super) told: Box<[Told]>,
 }
 
-/// Group key and incident key, made when first needed.
-#[derive(Clone, Debug)]
-pub(super) struct Keys {
-    pub(super) group: Arc<str>,
-    pub(super) incident: Arc<str>,
+/// A route and whom it reaches; the same for all its alerts.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    pub(super) key: RouteKey,
+    pub(super) terms: RouteTerms,
+    /// What an earlier process knew: nothing may be sent before a plan replaces it.
+    pub(super) provisional: bool,
+    /// Sorted by target number.
+    pub(super) members: Box<[Member]>,
+}
+
+/// One recipient of a route.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Member {
+    pub(super) id: TargetId,
+    pub(super) recipient: Recipient,
+}
+
+/// What [`Link::follow`] has to know about the alert.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Joining {
+    pub(super) says: Option<Says>,
+    /// The alert was accepted by an earlier process: who is not in its log may have been told.
+    pub(super) restored: bool,
+    pub(super) now: Timestamp,
+}
+
+// === impl Delivery ===
+
+impl Delivery {
+    /// Puts the members in order.
+    pub(super) fn new(key: RouteKey, terms: RouteTerms, mut members: Vec<Member>) -> Self {
+        members.sort_by_key(|member| member.id);
+        Self { key, terms, provisional: false, members: members.into() }
+    }
+
+    pub(super) fn find(&self, target: TargetId) -> Option<usize> {
+        self.members.binary_search_by_key(&target, |member| member.id).ok()
+    }
+
+    pub(super) fn demand(&self, matches: bool) -> Demand {
+        Demand { matches, repeat: self.terms.repeat_interval }
+    }
+
+    /// Whether nothing may be sent to the member now.
+    pub(super) fn mutes(&self, member: &Member) -> bool {
+        self.terms.suspended || self.provisional || member.recipient.suspended
+    }
+
+    /// Whether it says the same as another.
+    pub(super) fn equals(&self, other: &Self) -> bool {
+        self.terms == other.terms
+            && self.provisional == other.provisional
+            && self.members == other.members
+    }
+}
+
+// === impl Member ===
+
+impl Member {
+    pub(super) fn needs_every(&self) -> bool {
+        self.recipient.limits.semantics == Semantics::Every
+    }
 }
 
 // === impl Link ===
 
 impl Link {
-    pub(super) fn new(route: RouteKey, delivery: &Delivery) -> Self {
+    pub(super) fn new(route: RouteId, delivery: &Arc<Delivery>, joining: Joining) -> Self {
+        let join = |member: &Member| joining.entry(member, true);
         Self {
             route,
             matches: true,
-            suspended: delivery.suspended,
-            recipients: delivery.recipients.clone(),
-            told: vec![Told::default(); delivery.recipients.len()],
-            keys: None,
+            told: delivery.members.iter().map(join).collect(),
+            delivery: delivery.clone(),
         }
     }
 
     /// Follows a change of the route's recipients. Entries stay with their target as long as it
-    /// has the same UID; those of recipients that left are forgotten.
-    pub(super) fn follow(&mut self, delivery: &Delivery, matches: bool) {
-        let resumed = self.suspended && !delivery.suspended;
-        self.matches = matches;
-        self.suspended = delivery.suspended;
-        if resumed {
-            self.told.iter_mut().for_each(Told::retry_at_once);
-        }
-        if Arc::ptr_eq(&self.recipients, &delivery.recipients) {
-            return;
-        }
-        let told = delivery.recipients.iter().map(|new| {
-            let Some(at) = find(&self.recipients, &new.target) else { return Told::default() };
-            let old = &self.recipients[at];
-            if old.uid != new.uid {
-                return Told::default();
-            }
-            let mut told = std::mem::take(&mut self.told[at]);
-            if old.suspended && !new.suspended {
-                told.retry_at_once();
-            }
-            told
-        });
-        self.told = told.collect();
-        self.recipients = delivery.recipients.clone();
+    /// has the same UID; those of recipients that left are returned, and whether anyone joined.
+    pub(super) fn follow(
+        &mut self,
+        delivery: &Arc<Delivery>,
+        joining: Joining,
+    ) -> (Vec<(usize, Told)>, bool) {
+        let (matches, mut joined) = (self.matches, false);
+        let old = std::mem::replace(&mut self.delivery, delivery.clone());
+        let mut left: Vec<Option<Told>> =
+            std::mem::take(&mut self.told).into_iter().map(Some).collect();
+        self.told = delivery
+            .members
+            .iter()
+            .map(|new| {
+                let kept = old
+                    .find(new.id)
+                    .filter(|at| old.members[*at].recipient.uid == new.recipient.uid);
+                let Some((at, mut told)) = kept.and_then(|at| Some((at, left[at].take()?))) else {
+                    joined = true;
+                    return joining.entry(new, matches);
+                };
+                let was_muted = !old.provisional && old.mutes(&old.members[at]);
+                if was_muted && !delivery.mutes(new) {
+                    told.resume(joining.now);
+                }
+                if new.needs_every() {
+                    told.is_certain();
+                }
+                told
+            })
+            .collect();
+        let left = left.into_iter().enumerate();
+        (left.filter_map(|(at, told)| Some((at, told?))).collect(), joined)
     }
 
-    /// Hands out the slots that have something owed on this occasion; `only` limits them to some
-    /// targets.
-    pub(super) fn offer(
-        &mut self,
-        (alert, says): (AlertId, Says),
-        (trigger, now): (Trigger, Timestamp),
-        only: Option<&BTreeSet<TargetKey>>,
-        out: &mut Vec<Slot>,
-    ) {
-        if self.suspended {
-            return;
-        }
-        for (recipient, told) in self.recipients.iter().zip(&mut self.told) {
-            if only.is_none_or(|only| only.contains(&recipient.target))
-                && owed(recipient, told, says, self.matches)
-                && told.offers(says, trigger, now)
-            {
-                let (target, route) = (recipient.target.clone(), self.route.clone());
-                out.push(Slot { target, route, alert });
+    /// The route wants the alert again: who is not told what fires is told now, as if they had just joined.
+    pub(super) fn rejoin(&mut self, joining: Joining) {
+        let fires = joining.says.is_some_and(|says| says.status == Status::Firing);
+        for (member, told) in self.delivery.members.iter().zip(&mut self.told) {
+            if told.is_blank() {
+                let marks = told.marks;
+                *told = joining.entry(member, true);
+                told.marks = marks;
+            } else if fires {
+                told.resume(joining.now);
             }
         }
-    }
-
-    /// The entry of one target, with the recipient, if something may be sent to it now.
-    pub(super) fn ready(
-        &mut self,
-        target: &TargetKey,
-        says: Says,
-    ) -> Option<(&Recipient, &mut Told)> {
-        let at = find(&self.recipients, target).filter(|_| !self.suspended)?;
-        let (recipient, told) = (&self.recipients[at], &mut self.told[at]);
-        let ready = owed(recipient, told, says, self.matches) && told.in_flight() == 0;
-        ready.then_some((recipient, told))
     }
 
     /// The entry of one target.
-    pub(super) fn entry(&mut self, target: &TargetKey) -> Option<&mut Told> {
-        find(&self.recipients, target).map(|at| &mut self.told[at])
+    pub(super) fn entry(&mut self, target: TargetId) -> Option<&mut Told> {
+        self.delivery.find(target).map(|at| &mut self.told[at])
+    }
+
+    /// Entries with their recipients and slots.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&Member, &Told)> {
+        self.delivery.members.iter().zip(&self.told)
     }
 
     /// Whether the target was told exactly this and is not suspended.
-    pub(super) fn knows(&self, target: &TargetKey, says: Says) -> bool {
-        find(&self.recipients, target)
-            .is_some_and(|at| !self.recipients[at].suspended && self.told[at].knows(says))
-    }
-
-    /// Offers to one target only.
-    pub(super) fn offer_to(
-        &mut self,
-        target: &TargetKey,
-        says: Says,
-        (trigger, now): (Trigger, Timestamp),
-    ) -> bool {
-        self.ready(target, says).is_some_and(|(_, told)| told.offers(says, trigger, now))
-    }
-
-    /// Counts the recipients that never heard of the incident that ends now.
-    pub(super) fn supersede(&self, incident: u32, superseded: &mut HashMap<TargetKey, u64>) {
-        for (recipient, told) in self.recipients.iter().zip(&self.told) {
-            if self.matches && told.misses_out(incident) {
-                *superseded.entry(recipient.target.clone()).or_default() += 1;
-            }
-        }
-    }
-
-    /// Nobody waits for an end, and nothing is under way.
-    pub(super) fn is_settled(&self) -> bool {
-        self.told.iter().all(|told| told.in_flight() == 0 && !told.open())
+    pub(super) fn knows(&self, target: TargetId, says: Says) -> bool {
+        self.delivery.find(target).is_some_and(|at| {
+            !self.delivery.members[at].recipient.suspended && self.told[at].knows(says)
+        })
     }
 
     /// Something is under way.
     pub(super) fn in_flight(&self) -> bool {
-        self.told.iter().any(|told| told.in_flight() != 0)
+        self.told.iter().any(|told| told.place == Place::InFlight)
     }
 
     /// Somebody was told, or may have been told, of an incident whose end they have not heard.
@@ -160,41 +181,25 @@ impl Link {
         self.told.iter().any(Told::open)
     }
 
-    /// Nothing was ever told or tried.
+    /// A later start asks who of its targets may know, even if the log does not name them.
+    pub(super) fn is_looked_for(&self) -> bool {
+        self.matches && !self.delivery.terms.suspended
+    }
+
+    /// Nothing is known about anyone.
     pub(super) fn is_blank(&self) -> bool {
         self.told.iter().all(Told::is_blank)
     }
-
-    /// When the first pause of a failed notification ends.
-    pub(super) fn next_pause(&self, says: Says) -> Option<Timestamp> {
-        let waiting = self.recipients.iter().zip(&self.told).filter(|(recipient, told)| {
-            !self.suspended
-                && !recipient.suspended
-                && told.in_flight() == 0
-                && told.owes(says, self.matches)
-        });
-        waiting.filter_map(|(_, told)| told.pause_ends()).min()
-    }
-
-    pub(super) fn keys(&mut self, labels: &Labels) -> Keys {
-        self.keys
-            .get_or_insert_with(|| {
-                let group = group_key(&self.route.to_string(), labels);
-                Keys { incident: incident_key(&group).into(), group: group.into() }
-            })
-            .clone()
-    }
 }
 
-/// Whether something is owed to a recipient that is not suspended. A resolve that the route leaves
-/// out is noted as told.
-fn owed(recipient: &Recipient, told: &mut Told, says: Says, matches: bool) -> bool {
-    if !recipient.send_resolved {
-        told.absorb(says);
-    }
-    !recipient.suspended && told.owes(says, matches)
-}
+// === impl Joining ===
 
-fn find(recipients: &[Recipient], target: &TargetKey) -> Option<usize> {
-    recipients.binary_search_by(|one| one.target.cmp(target)).ok()
+impl Joining {
+    fn entry(&self, member: &Member, wanted: bool) -> Told {
+        if self.restored && wanted && !member.needs_every() {
+            Told::unknown()
+        } else {
+            Told::joining(self.says, self.now)
+        }
+    }
 }

@@ -1,9 +1,13 @@
 //! Who is told: the routes and their recipients, as dispatch needs them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
-    api::{RouteKey, TargetKey},
+    api::{QueueLimit, RouteKey, Semantics, TargetKey},
     routing::RouteTable,
 };
 
@@ -11,7 +15,19 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Plan {
     pub(super) table: Arc<RouteTable>,
-    pub(super) routes: HashMap<RouteKey, Delivery>,
+    pub(super) routes: HashMap<RouteKey, (RouteTerms, Vec<Recipient>)>,
+    pub(super) kept: HashSet<RouteKey>,
+    targets: HashMap<TargetKey, Arc<str>>,
+    forbidden: HashSet<(RouteKey, TargetKey)>,
+}
+
+/// What a route demands for all its recipients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteTerms {
+    /// Muted: nothing is sent; what was told is kept.
+    pub suspended: bool,
+    /// After this time a notification is sent again while its alert fires.
+    pub repeat_interval: Duration,
 }
 
 /// One target of a route.
@@ -25,14 +41,31 @@ pub struct Recipient {
     pub send_resolved: bool,
     /// Suspended: what is owed is held.
     pub suspended: bool,
+    /// How long and how often it is tried, and how much may wait.
+    pub limits: Limits,
 }
 
-/// What a route does with the alerts it matches.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Delivery {
-    pub(super) suspended: bool,
-    /// Sorted by target.
-    pub(super) recipients: Arc<[Recipient]>,
+/// What a target's delivery policy means for what it is owed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Attempts that may fail in a retryable way; `None`: as many as `max_age` allows.
+    pub max_attempts: Option<u32>,
+    /// After this time what still fails goes to the dead letters.
+    pub max_age: Duration,
+    /// How often a firing that was given up is tried all the same.
+    pub unhealthy_interval: Duration,
+    /// How many resolves may be owed.
+    pub queue: QueueLimit,
+    /// Whether it needs the latest state or every transition.
+    pub semantics: Semantics,
+}
+
+/// What a plan says of a target that a route no longer reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Absence {
+    Deleted,
+    Removed,
+    NotPermitted,
 }
 
 // === impl Plan ===
@@ -41,14 +74,64 @@ impl Plan {
     /// A plan over `table` without recipients.
     #[must_use]
     pub fn new(table: Arc<RouteTable>) -> Self {
-        Self { table, routes: HashMap::new() }
+        Self { table, ..Self::default() }
     }
 
     /// Adds an accepted route with everyone it reaches, suspended ones included. A suspended
     /// route must be added too: what it told before is kept only while the plan names it.
-    pub fn add(&mut self, route: RouteKey, suspended: bool, mut recipients: Vec<Recipient>) {
+    pub fn add(&mut self, route: RouteKey, terms: RouteTerms, mut recipients: Vec<Recipient>) {
         recipients.sort_by(|a, b| a.target.cmp(&b.target));
         recipients.dedup_by(|later, kept| later.target == kept.target);
-        self.routes.insert(route, Delivery { suspended, recipients: recipients.into() });
+        for Recipient { target, uid, .. } in &recipients {
+            self.exists(target.clone(), uid.clone());
+        }
+        self.routes.insert(route, (terms, recipients));
+    }
+
+    /// Says that a route exists but can't be used at present: it is muted with the recipients that it
+    /// had, as if it were suspended, until a plan adds it or leaves it out.
+    pub fn keep(&mut self, route: RouteKey) {
+        self.kept.insert(route);
+    }
+
+    /// Says that a target exists, whether or not a route reaches it: one that leaves a route is said
+    /// to be deleted only if it does not.
+    pub fn exists(&mut self, target: TargetKey, uid: Arc<str>) {
+        self.targets.insert(target, uid);
+    }
+
+    /// Says that the target does not admit the route that names it (any more).
+    pub fn forbid(&mut self, route: RouteKey, target: TargetKey) {
+        self.forbidden.insert((route, target));
+    }
+
+    /// UID of the target of that name.
+    pub(super) fn uid(&self, target: &TargetKey) -> Option<&Arc<str>> {
+        self.targets.get(target)
+    }
+
+    /// Why `route` does not reach the target of that name and UID.
+    pub(super) fn absence(&self, route: &RouteKey, target: &TargetKey, uid: &str) -> Absence {
+        if self.targets.get(target).is_none_or(|known| **known != *uid) {
+            Absence::Deleted
+        } else if self.forbidden.contains(&(route.clone(), target.clone())) {
+            Absence::NotPermitted
+        } else {
+            Absence::Removed
+        }
+    }
+}
+
+// === impl Limits ===
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_attempts: None,
+            max_age: Duration::from_hours(24),
+            unhealthy_interval: Duration::from_secs(15),
+            queue: QueueLimit::default(),
+            semantics: Semantics::default(),
+        }
     }
 }

@@ -24,6 +24,7 @@ impl State {
     /// suspended target there is nothing.
     #[must_use]
     pub fn reminders(&self, target: &TargetKey, now: Timestamp) -> Vec<Member> {
+        let Some(target) = self.desk.names.find_target(target) else { return Vec::new() };
         let told = self.alerts.values().filter_map(|held| {
             let says = held.says()?;
             let recent = says.status == Status::Firing || later(held.ended, REPEAT_RESOLVED) > now;

@@ -1,97 +1,58 @@
-//! The values that dispatch and the engine exchange.
+//! Who is owed what: the smallest unit of delivery, and how it is handed about.
 
-use std::{sync::Arc, time::Duration};
-
-use super::told::Says;
-use crate::{
-    alert::Status,
-    api::{RouteKey, TargetKey},
-};
-
-/// What dispatch depends on besides the plan.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// `--resolve-timeout`: after a start nothing expires sooner than this.
-    pub resolve_timeout: Duration,
-    /// `--webhook-max-age`: a webhook alert not heard of for so long is stale.
-    pub webhook_max_age: Duration,
-    /// `--max-alerts`: firing alerts held; more are refused.
-    pub max_alerts: usize,
-    /// Memory for alerts held, roughly in bytes; new ones are refused beyond it.
-    pub max_bytes: usize,
-    /// `--external-url`: Fanfare's own address; may be empty.
-    pub external_url: Arc<str>,
-}
-
-/// Identifies a held alert within this process.
+/// Identifies a held alert; the same over restarts, never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AlertId(pub(super) u64);
+pub struct AlertId(pub u64);
+
+/// Stands for a target's name inside [`State`](super::State).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TargetId(pub(super) u32);
+
+/// Stands for a route's name inside [`State`](super::State).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RouteId(pub(super) u32);
 
 /// One (route, alert, target): at most one notification of it is in flight, and one is owed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot {
     /// The target.
-    pub target: TargetKey,
+    pub target: TargetId,
     /// The route.
-    pub route: RouteKey,
+    pub route: RouteId,
     /// The alert.
     pub alert: AlertId,
 }
 
-/// Proof that a notification is in flight. Hand it back to `State::settle`, whatever happened.
-#[derive(Debug)]
-#[must_use = "the slot stays in flight until the ticket is settled"]
-pub struct Ticket {
-    pub(super) slot: Slot,
-    pub(super) attempt: u32,
-    pub(super) said: Says,
-}
+/// Alerts that changed, and that nobody is told of yet: hand this to
+/// [`State::enqueue`](super::State::enqueue) once the facts that were taken with it are on disk. Until then
+/// nothing is sent about these alerts.
+#[derive(Debug, Default)]
+#[must_use = "nothing is sent about these alerts until they are enqueued"]
+pub struct Owed(pub(super) Vec<AlertId>);
 
-/// What became of a notification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settled {
-    /// The target took it: it is told.
-    Delivered,
-    /// The target refused it for good.
-    Rejected,
-    /// It failed in a way that may pass.
-    Failed {
-        /// The target may have taken it all the same (timeout, reset after writing, 502, 504).
-        maybe_told: bool,
-    },
-    /// Not sent because of the target's health.
-    Skipped,
-    /// Not sent: taken back before anything was written.
-    Cancelled,
-}
+// === impl Owed ===
 
-/// What is held, and totals since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Alerts that fire.
-    pub firing: usize,
-    /// Alerts that are over and not forgotten yet.
-    pub resolved: usize,
-    /// Webhook alerts not heard of for `--webhook-max-age`; in no other count.
-    pub stale: usize,
-    /// Alerts that ended because nobody sent them any more, since the start.
-    pub expired: u64,
-    /// Resolved or stale alerts forgotten early because there were too many, since the start.
-    pub dropped: u64,
-}
-
-// === impl Ticket ===
-
-impl Ticket {
-    /// The slot.
+impl Owed {
+    /// Nothing changed that anyone could be owed.
     #[must_use]
-    pub fn slot(&self) -> &Slot {
-        &self.slot
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
-    /// Whether the notification says that the alert fires or that it is over.
+    /// How many alerts it concerns.
     #[must_use]
-    pub fn status(&self) -> Status {
-        self.said.status
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Adds what belongs to a later call.
+    pub fn append(&mut self, mut later: Self) {
+        self.0.append(&mut later.0);
+    }
+
+    /// Takes at most `most` alerts out: for enqueuing a lot in several steps.
+    pub fn take_part(&mut self, most: usize) -> Self {
+        let rest = self.0.split_off(most.min(self.0.len()));
+        Self(std::mem::replace(&mut self.0, rest))
     }
 }

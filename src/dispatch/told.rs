@@ -4,68 +4,170 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Settled;
-use crate::alert::{Status, later};
-
-/// First pause before a failed notification is offered again by itself; doubles up to the last.
-const FAILED_PAUSE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_mins(15));
-/// The same for one that the target refused for good.
-const REJECTED_PAUSE: (Duration, Duration) = (Duration::from_mins(5), Duration::from_hours(4));
+use super::{Said, ToldEntry, lane::Place};
+use crate::{
+    alert::{Status, later},
+    api::TargetKey,
+};
 
 /// What an alert says: which of its incidents, and whether it fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Says {
     pub(super) incident: u32,
     pub(super) status: Status,
+    /// How often what it says has changed.
+    pub(super) version: u32,
 }
 
-/// Why the question comes up whether something is owed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trigger {
-    /// Configuration changed: offers what was not tried yet.
-    Change,
-    /// The sender sent the alert again, or the target recovered: offers what failed or was skipped
-    /// too. Without `repeatInterval` a sender's re-send is the repeat that ends a skip.
-    Again,
-    /// Time passed: offers what failed and has paused long enough.
-    Pause,
+/// What the route demands of an entry.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Demand {
+    /// The route wants the alert now.
+    pub(super) matches: bool,
+    pub(super) repeat: Duration,
 }
 
-/// An entry of the notification log, held in memory.
+/// An entry of the notification log, and where the slot that belongs to it stands. There are many:
+/// kept small.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Told {
+    /// When it was last told or skipped.
+    at: Option<Millis>,
+    /// `maxAge` counts from here if this is later than the change.
+    resumed_at: Option<Millis>,
     /// What the last delivered notification said.
     last: Option<Says>,
-    /// A notification that fires, or one that resolves, may have arrived after `last`.
-    maybe_firing: bool,
-    maybe_resolved: bool,
     /// Notifications told.
     count: u32,
-    /// The attempt under way; 0 is none.
-    in_flight: u32,
-    /// What was tried last without being delivered.
-    tried: Option<(Says, Miss)>,
-    misses: u8,
-    /// When `tried` is offered again by itself.
-    pause_ends: Option<Timestamp>,
+    /// The version that is settled without having been told; 0: none.
+    skipped: u32,
+    /// The version that went to the dead letters; 0: none.
+    dead_lettered: u32,
+    /// The version in flight.
+    pub(super) flying: u32,
+    /// Number of the attempt or of the timer that this entry belongs to.
+    pub(super) token: u32,
+    /// Attempts of this version that failed in a retryable way.
+    pub(super) failures: u32,
+    /// Since when it is owed, in seconds, as the lane counts it.
+    pub(super) since: u32,
+    rejections: u8,
+    pub(super) place: Place,
+    /// A notification that fires, or one that resolves, may have arrived after `last`.
+    pub(super) maybe_firing: bool,
+    pub(super) maybe_resolved: bool,
+    /// Bits that belong to the lane.
+    pub(super) marks: u8,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Miss {
-    Failed,
-    Rejected,
-    Skipped,
+/// A moment in milliseconds, never zero: half the size of a timestamp, and an option of it too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Millis(std::num::NonZeroI64);
+
+// === impl Says ===
+
+impl Says {
+    /// The same incident and status, whatever the version.
+    pub(super) fn agrees(self, other: Self) -> bool {
+        self.incident == other.incident && self.status == other.status
+    }
 }
 
 // === impl Told ===
 
 impl Told {
-    /// Whether the target must hear what the alert says now. `matches`: the route still wants it.
-    pub(super) fn owes(&self, says: Says, matches: bool) -> bool {
-        match says.status {
-            Status::Firing => matches && (self.last != Some(says) || self.maybe_resolved),
-            Status::Resolved => self.open(),
+    /// An entry for a target of which the log of an earlier process knows nothing.
+    pub(super) fn unknown() -> Self {
+        Self { maybe_firing: true, ..Self::default() }
+    }
+
+    /// An entry for a target that joins now, while the alert says `says`.
+    pub(super) fn joining(says: Option<Says>, now: Timestamp) -> Self {
+        let mut told = Self::default();
+        match says {
+            Some(Says { status: Status::Firing, .. }) => told.resumed_at = Some(Millis::from(now)),
+            Some(says) => told.skipped = says.version,
+            None => {}
         }
+        told
+    }
+
+    /// What the log says. A version that it does not know may have been told since.
+    pub(super) fn restore(entry: &ToldEntry, version: u32) -> Self {
+        let millis = |at: Timestamp| (at > Timestamp::UNIX_EPOCH).then(|| Millis::from(at));
+        let last =
+            entry.last.map(|Said { incident, status, version }| Says { incident, status, version });
+        let skipped = entry.skipped.unwrap_or(0);
+        let known = skipped == version || last.is_some_and(|last| last.version == version);
+        Self {
+            at: millis(entry.at),
+            resumed_at: entry.resumed_at.and_then(millis),
+            last,
+            count: entry.count,
+            skipped,
+            dead_lettered: entry.dead_lettered.unwrap_or(0),
+            maybe_firing: entry.maybe_firing || !known,
+            maybe_resolved: entry.maybe_resolved || !known,
+            ..Self::default()
+        }
+    }
+
+    /// The entry as written to the log. `looked_for`: a later start asks who may know of an attempt that is
+    /// under way, whether or not the log says so.
+    pub(super) fn record(
+        &self,
+        target: TargetKey,
+        uid: std::sync::Arc<str>,
+        looked_for: bool,
+    ) -> ToldEntry {
+        let version = |version: u32| (version != 0).then_some(version);
+        ToldEntry {
+            target,
+            uid,
+            last: self.last.map(|Says { incident, status, version }| Said {
+                incident,
+                status,
+                version,
+            }),
+            at: self.at.map_or(Timestamp::UNIX_EPOCH, Timestamp::from),
+            count: self.count,
+            maybe_firing: self.maybe_firing || (!looked_for && self.may_know()),
+            maybe_resolved: self.maybe_resolved,
+            skipped: version(self.skipped),
+            dead_lettered: version(self.dead_lettered),
+            resumed_at: self.resumed_at.map(Timestamp::from),
+        }
+    }
+
+    /// Whether the target must hear what the alert says now.
+    pub(super) fn owes(&self, says: Says, demand: Demand, now: Timestamp) -> bool {
+        self.owes_change(says, demand.matches)
+            || (demand.matches && self.repeat_at(says, demand.repeat).is_some_and(|at| at <= now))
+    }
+
+    /// The same without repeats.
+    pub(super) fn owes_change(&self, says: Says, matches: bool) -> bool {
+        match says.status {
+            Status::Firing => matches && !self.is_settled(says),
+            Status::Resolved => self.open() && self.skipped != says.version,
+        }
+    }
+
+    /// When a firing that is settled comes up again.
+    pub(super) fn repeat_at(&self, says: Says, repeat: Duration) -> Option<Timestamp> {
+        let settled = says.status == Status::Firing && self.is_settled(says);
+        settled.then(|| self.at.map_or(Timestamp::UNIX_EPOCH, |at| later(at.into(), repeat)))
+    }
+
+    /// Told exactly this, or left out on purpose.
+    fn is_settled(&self, says: Says) -> bool {
+        self.skipped == says.version
+            || (self.last.is_some_and(|last| last.agrees(says)) && !self.maybe_resolved)
+    }
+
+    /// What is owed repeats what was told or skipped.
+    pub(super) fn repeats(&self, says: Says) -> bool {
+        says.status == Status::Firing && self.is_settled(says)
     }
 
     /// The target was told, or may have been told, of an incident whose end it has not heard.
@@ -75,46 +177,13 @@ impl Told {
 
     /// The last delivered notification said this.
     pub(super) fn knows(&self, says: Says) -> bool {
-        self.last == Some(says)
+        self.last.is_some_and(|last| last.agrees(says))
     }
 
-    /// Whether what is owed should be handed out on this occasion.
-    pub(super) fn offers(&mut self, says: Says, trigger: Trigger, now: Timestamp) -> bool {
-        if self.in_flight != 0 {
-            return false;
-        }
-        let paused = self.pause_ends.is_some_and(|end| end > now);
-        let offered = match (self.tried.filter(|(tried, _)| *tried == says), trigger) {
-            (None, _) => true,
-            (Some(_), Trigger::Change) => false,
-            (Some((_, miss)), Trigger::Again) => miss != Miss::Rejected || !paused,
-            (Some(_), Trigger::Pause) => self.pause_ends.is_some() && !paused,
-        };
-        if offered {
-            self.pause_ends = None;
-        }
-        offered
-    }
-
-    /// Lets everything be offered at the next occasion: target or route is no longer suspended.
-    pub(super) fn retry_at_once(&mut self) {
-        (self.tried, self.misses, self.pause_ends) = (None, 0, None);
-    }
-
-    /// Notes what is not sent because the route leaves resolves out: or the next firing would
-    /// look like one that was told already.
-    pub(super) fn absorb(&mut self, says: Says) {
-        if self.in_flight == 0 && says.status == Status::Resolved && self.open() {
-            self.deliver(says);
-        }
-    }
-
-    pub(super) fn begin(&mut self, attempt: u32) {
-        self.in_flight = attempt;
-    }
-
-    pub(super) fn in_flight(&self) -> u32 {
-        self.in_flight
+    /// What is owed counts its age from here.
+    pub(super) fn owed_since(&self, says: Says, changed: Timestamp, repeat: Duration) -> Timestamp {
+        let since = self.repeat_at(says, repeat).unwrap_or(changed);
+        self.resumed_at.map_or(since, |resumed| since.max(resumed.into()))
     }
 
     /// Notifications told before.
@@ -122,53 +191,148 @@ impl Told {
         self.count
     }
 
-    pub(super) fn pause_ends(&self) -> Option<Timestamp> {
-        self.pause_ends
+    pub(super) fn is_skipped(&self, version: u32) -> bool {
+        self.skipped == version
     }
 
-    /// Nothing was ever told or tried: the entry can go.
+    pub(super) fn is_dead_lettered(&self, version: u32) -> bool {
+        self.dead_lettered == version
+    }
+
+    /// Nothing is known about the target: the entry can go.
     pub(super) fn is_blank(&self) -> bool {
-        self.in_flight == 0 && self.count == 0 && !self.maybe_firing && self.tried.is_none()
-    }
-
-    /// Whether the incident passes without the target hearing of it: it is superseded. A skip is
-    /// counted as that, not as this.
-    pub(super) fn misses_out(&self, incident: u32) -> bool {
-        let firing = Says { incident, status: Status::Firing };
-        self.in_flight == 0
+        self.place == Place::Idle
+            && self.last.is_none()
             && !self.maybe_firing
-            && self.last != Some(firing)
-            && self.last != Some(Says { incident, status: Status::Resolved })
-            && self.tried != Some((firing, Miss::Skipped))
+            && self.skipped == 0
+            && self.dead_lettered == 0
     }
 
-    /// Records what became of the attempt under way.
-    pub(super) fn settle(&mut self, said: Says, outcome: Settled, now: Timestamp) {
-        self.in_flight = 0;
-        let (miss, pause) = match outcome {
-            Settled::Delivered => return self.deliver(said),
-            Settled::Cancelled => return,
-            Settled::Skipped => (Miss::Skipped, None),
-            Settled::Rejected => (Miss::Rejected, Some(REJECTED_PAUSE)),
-            Settled::Failed { maybe_told } => {
-                self.maybe_firing |= maybe_told && said.status == Status::Firing;
-                self.maybe_resolved |= maybe_told && said.status == Status::Resolved;
-                (Miss::Failed, Some(FAILED_PAUSE))
-            }
-        };
-        if self.tried.is_none_or(|(tried, _)| tried != said) {
-            self.misses = 0;
+    /// The log need not say anything about it: without an entry it may have been told.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.last.is_none()
+            && self.skipped == 0
+            && self.dead_lettered == 0
+            && self.resumed_at.is_none()
+            && !self.maybe_firing
+    }
+
+    /// It counts its age from now.
+    pub(super) fn resumed_now(&self, now: Timestamp) -> bool {
+        self.resumed_at == Some(Millis::from(now))
+    }
+
+    /// It may be that the target was told, or is being told, of an incident.
+    pub(super) fn may_know(&self) -> bool {
+        self.maybe_firing || self.place == Place::InFlight
+    }
+
+    /// Nothing else is owed, so that nothing has to be kept: the target surely does not wait for an
+    /// end, or the end was given up.
+    pub(super) fn is_closed(&self, says: Says) -> bool {
+        self.place != Place::InFlight
+            && (says.status == Status::Resolved && !self.owes_change(says, false))
+    }
+
+    // --- what happens to it
+
+    /// The alert says something else: failures of the old state count no more.
+    pub(super) fn news(&mut self) {
+        (self.failures, self.rejections) = (0, 0);
+    }
+
+    /// Suspended until now: counts its age anew and is tried at once.
+    pub(super) fn resume(&mut self, now: Timestamp) {
+        self.news();
+        self.postpone(now);
+    }
+
+    /// An attempt begins. Returns whether the disk says that the target surely heard nothing of this.
+    pub(super) fn begin(&mut self, says: Says, repeat: Duration) -> bool {
+        self.flying = says.version;
+        if self.skipped != says.version {
+            return false;
         }
-        self.tried = Some((said, miss));
-        self.pause_ends = pause.map(|(first, last)| {
-            later(now, last.min(first * (1 << u32::from(self.misses.min(10)))))
-        });
-        self.misses = self.misses.saturating_add(1);
+        let since = self.repeat_at(says, repeat).map(Millis::from);
+        self.resumed_at = self.resumed_at.max(since);
+        self.skipped = 0;
+        true
     }
 
-    fn deliver(&mut self, said: Says) {
-        self.retry_at_once();
+    pub(super) fn deliver(&mut self, said: Says, now: Timestamp) {
+        self.news();
         (self.last, self.maybe_firing, self.maybe_resolved) = (Some(said), false, false);
         self.count = self.count.saturating_add(1);
+        self.at = Some(Millis::from(now));
+    }
+
+    pub(super) fn fail(&mut self, said: Says, maybe_told: bool) {
+        self.maybe_firing |= maybe_told && said.status == Status::Firing;
+        self.maybe_resolved |= maybe_told && said.status == Status::Resolved;
+    }
+
+    /// Attempts of this version that were made.
+    pub(super) fn attempts(&self) -> u32 {
+        self.failures.saturating_add(u32::from(self.rejections))
+    }
+
+    /// Its age counts from now.
+    pub(super) fn postpone(&mut self, now: Timestamp) {
+        self.resumed_at = Some(Millis::from(now));
+    }
+
+    /// Refused: how long to wait before it is offered again.
+    pub(super) fn reject(&mut self, most: Duration) -> Duration {
+        const FIRST: Duration = Duration::from_mins(5);
+        let wait = FIRST * (1 << u32::from(self.rejections.min(10)));
+        self.rejections = self.rejections.saturating_add(1);
+        wait.min(most.max(FIRST))
+    }
+
+    /// A firing is left out.
+    pub(super) fn skip(&mut self, version: u32, now: Timestamp) {
+        self.skipped = version;
+        self.at = Some(Millis::from(now));
+    }
+
+    /// This version is settled without being told: surely not heard of, or given up.
+    pub(super) fn close(&mut self, version: u32) {
+        self.skipped = version;
+    }
+
+    /// Notes a dead letter of this version. Returns whether it is the first.
+    pub(super) fn dead_letter(&mut self, version: u32) -> bool {
+        std::mem::replace(&mut self.dead_lettered, version) != version
+    }
+
+    /// Known from the queue on disk, not from attempts: nothing is uncertain.
+    pub(super) fn is_certain(&mut self) {
+        (self.maybe_firing, self.maybe_resolved) = (false, false);
+    }
+}
+
+// === impl Millis ===
+
+impl From<Timestamp> for Millis {
+    fn from(at: Timestamp) -> Self {
+        Self(std::num::NonZeroI64::new(at.as_millisecond()).unwrap_or(std::num::NonZeroI64::MIN))
+    }
+}
+
+impl From<Millis> for Timestamp {
+    fn from(Millis(at): Millis) -> Self {
+        Self::from_millisecond(at.get()).unwrap_or(Self::UNIX_EPOCH)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dispatch::Slot;
+
+    #[test]
+    fn a_million_entries_and_slots_fit() {
+        assert!(size_of::<Told>() <= 64, "{}", size_of::<Told>());
+        assert_eq!(size_of::<Slot>(), 16);
     }
 }

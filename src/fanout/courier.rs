@@ -1,25 +1,20 @@
 //! One attempt with everything that follows from it; shared by publishes and routed alerts.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
-use jiff::Timestamp;
-use tokio::{
-    sync::{OwnedSemaphorePermit, watch},
-    time::Instant,
-};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tracing::{debug, warn};
 
-use super::metrics::Metrics;
+use super::{backlog::Backlog, complaint::Complaints, gate::Pass, metrics::Metrics};
 use crate::{
     alert::Notification,
     api::TargetKey,
-    delivery::{Attempt, Failure, Transport},
+    clock::Moment,
+    delivery::{Attempt, Failure, Transport, pause_after},
     publish::ErrorType,
-    registry::{Moment, Monitor, Snapshot, Target},
+    registry::{Monitor, Snapshot, Target},
+    store::Store,
 };
-
-/// Pause after the second 429 in a row that does not say how long to wait.
-const UNTOLD_PAUSE: Duration = Duration::from_mins(1);
 
 /// Asks for the Secret of a target to be read again. Must return at once.
 pub type Refresh = Arc<dyn Fn(&TargetKey) + Send + Sync>;
@@ -34,6 +29,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Called for a target whose credential may be outdated (401, 403, 404, 410).
     pub refresh: Refresh,
+    /// Where what must survive is written.
+    pub store: Arc<dyn Store>,
 }
 
 /// Makes attempts and sees to it that each one is counted, judged, logged and acted on.
@@ -41,11 +38,8 @@ pub struct Parts {
 pub struct Courier<T> {
     transport: T,
     parts: Parts,
-}
-
-/// Both clocks, now.
-pub(crate) fn now() -> Moment {
-    Moment { mono: Instant::now(), wall: Timestamp::now() }
+    backlog: Backlog,
+    complaints: Complaints,
 }
 
 /// The far end may know a newer credential than we do.
@@ -56,11 +50,16 @@ fn doubts_credential(attempt: &Attempt, failure: &Failure) -> bool {
 
 // === impl Courier ===
 
-impl<T: Transport> Courier<T> {
+impl<T> Courier<T> {
     /// A courier that sends through `transport`.
     #[must_use]
     pub fn new(transport: T, parts: Parts) -> Arc<Self> {
-        Arc::new(Self { transport, parts })
+        let backlog = Backlog::new(parts.store.clone());
+        Arc::new(Self { transport, parts, backlog, complaints: Complaints::default() })
+    }
+
+    pub(crate) fn backlog(&self) -> &Backlog {
+        &self.backlog
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -81,21 +80,26 @@ impl<T: Transport> Courier<T> {
         self.parts.metrics.series.follow(&snapshot);
         snapshot
     }
+}
 
-    /// Makes one attempt under `permit`, which is one of the target's limit.
-    /// Dropping the future cancels the attempt: then nothing is recorded but the end of it.
+impl<T: Transport> Courier<T> {
+    /// Makes one attempt with `pass`. Dropping the future cancels the attempt: then nothing is recorded
+    /// but the end of it.
     pub(crate) async fn deliver(
         &self,
         target: &Arc<Target>,
         notification: &Arc<Notification>,
-        permit: OwnedSemaphorePermit,
+        pass: Pass,
     ) -> Attempt {
+        let Pass { permit, trial } = pass;
         let under_way = target.live.begin();
         let attempt = self.transport.send(target, notification).await;
         // In this order: a lowered limit takes back the permit when the attempt ends.
         drop(permit);
         drop(under_way);
-        self.record(target, notification, &attempt);
+        let now = Moment::now();
+        self.record(target, notification, &attempt, now);
+        self.parts.monitor.attempted(target, trial, attempt.circuit(), now);
         attempt
     }
 
@@ -112,13 +116,12 @@ impl<T: Transport> Courier<T> {
         let attempt = self.transport.send(target, notification).await;
         drop(permit);
         if let Some(sample) = &attempt.sample {
-            self.parts.monitor.record(target, sample, now());
+            self.parts.monitor.record(target, sample, Moment::now());
         }
         attempt.result
     }
 
-    fn record(&self, target: &Target, notification: &Notification, attempt: &Attempt) {
-        let now = now();
+    fn record(&self, target: &Target, notification: &Notification, attempt: &Attempt, now: Moment) {
         let fingerprint = || match notification.members.first() {
             Some(member) => member.alert.labels.fingerprint().to_string(),
             None => String::new(),
@@ -132,18 +135,12 @@ impl<T: Transport> Courier<T> {
             Err(failure) => {
                 target.live.failed(attempt.latency, now);
                 self.parts.metrics.series.read().failure(&target.key);
-                warn!(
-                    fingerprint = fingerprint(),
-                    to = %target.key,
-                    reason = failure.reason.as_str(),
-                    error_type = failure.error_type.as_str(),
-                    status_code = attempt.status_code,
-                    error = failure.message,
-                    "Delivery failed"
-                );
-                let limited =
+                self.complain(target, attempt, failure, now);
+                debug!(fingerprint = fingerprint(), to = %target.key, "Delivery failed");
+                let again =
                     failure.error_type == ErrorType::RateLimited && target.live.limited_again();
-                if let Some(wait) = failure.retry_after.or(limited.then_some(UNTOLD_PAUSE)) {
+                let policy = &target.policy.retry;
+                if let Some(wait) = pause_after(policy, failure, again, &mut fastrand::Rng::new()) {
                     self.parts.monitor.pause(target, wait, now);
                 }
                 if doubts_credential(attempt, failure) {
@@ -153,6 +150,23 @@ impl<T: Transport> Courier<T> {
         }
         if let Some(sample) = &attempt.sample {
             self.parts.monitor.record(target, sample, now);
+        }
+    }
+}
+
+impl<T> Courier<T> {
+    /// Says in the log that deliveries fail: once a minute per target and reason.
+    fn complain(&self, target: &Target, attempt: &Attempt, failure: &Failure, now: Moment) {
+        if let Some(times) = self.complaints.due(&target.key, failure.reason, now.mono) {
+            warn!(
+                to = %target.key,
+                reason = failure.reason.as_str(),
+                error_type = failure.error_type.as_str(),
+                status_code = attempt.status_code,
+                error = failure.message,
+                times,
+                "Delivery failed; further failures of this kind are counted for a minute"
+            );
         }
     }
 }

@@ -5,19 +5,28 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
-    courier::{Courier, now},
+    courier::Courier,
+    idempotent::is_kept,
+    kept,
     metrics::PublishOutcome,
     notice::Notice,
     plan::plan,
-    run::Run,
+    retry,
+    run::{Finished, Run},
     stats::Totals,
 };
 use crate::{
+    clock::Moment,
     delivery::Transport,
-    publish::{BoxFuture, FanOutStats, PublishError, PublishRequest, PublishResult, Publisher},
+    publish::{
+        BoxFuture, FanOutStats, Idempotency, Options, PublishError, PublishRequest, PublishResult,
+        Publisher,
+    },
+    store::{IdempotencyRecord, Op},
 };
 
 /// Publishes one alert to many targets in parallel. It shares each target's limits with routed
@@ -56,15 +65,44 @@ impl<T: Transport> Engine<T> {
         let PublishRequest { alert, selection, options, idempotency } = request;
         let snapshot = self.courier.snapshot();
         let metrics = self.courier.metrics();
-        let plan = plan(&snapshot, &selection, &options).inspect_err(|error| {
+        let now = Moment::now();
+        let plan = plan(&snapshot, &selection, &options, now.mono).inspect_err(|error| {
             if matches!(error, PublishError::NotFound(_) | PublishError::Invalid(_)) {
                 metrics.published(PublishOutcome::Invalid, None);
             }
         })?;
         let url = self.external_url.clone();
-        let notice = Notice::new(alert, idempotency.as_ref(), url, now().wall);
-        let run = Run::new(&self.courier, &self.totals, &snapshot, (plan, &notice));
-        Ok(run.finish(&options).await)
+        let notice = Notice::new(alert, idempotency.as_ref(), url, now.wall);
+        let run = Run::new(&self.courier, &self.totals, &snapshot, (plan, &notice, &options));
+        let finished = run.finish().await;
+        self.keep(finished, (&notice, &options), idempotency).await
+    }
+
+    /// Writes what must outlive the answer: what is queued and, in the same commit, the result for
+    /// repeats of the request.
+    async fn keep(
+        &self,
+        Finished { mut result, open, history }: Finished,
+        with: (&Notice, &Options),
+        idempotency: Option<Idempotency>,
+    ) -> Result<PublishResult, PublishError> {
+        let backlog = self.courier.backlog();
+        let mut ops = retry::queue(&self.courier, (&mut result, &open), with);
+        if let Some(Idempotency { key, body }) = idempotency
+            && is_kept(&result)
+        {
+            let (at, result) = (Timestamp::now(), kept::encode(&result));
+            ops.push(Op::Key(Box::new(IdempotencyRecord { key, body, at, result })));
+        }
+        let waits = !ops.is_empty();
+        ops.extend(history);
+        if !ops.is_empty() {
+            let seq = backlog.submit(ops, !waits);
+            if waits && backlog.store().durable(seq).await.is_err() {
+                return Err(PublishError::StoreFailed);
+            }
+        }
+        Ok(result)
     }
 }
 
@@ -77,6 +115,6 @@ impl<T: Transport> Publisher for Engine<T> {
     }
 
     fn stats(&self) -> FanOutStats {
-        self.totals.read(&self.courier.snapshot(), now())
+        self.totals.read(&self.courier.snapshot(), Moment::now())
     }
 }

@@ -1,49 +1,41 @@
 //! Repeats of a publish with the same `Idempotency-Key` get the first result.
 //!
-//! Results live in memory for an hour, bounded in number and in size; the oldest goes first. While
-//! the first request of a key runs, duplicates wait for it. If its caller leaves, its publish is
-//! cancelled like any other and the next in line runs instead: targets that were reached before see
-//! the same notification id again. A request that was refused leaves nothing behind, nor does one in
-//! which no target was tried: who is told to try again later uses the same key.
+//! Results are kept in the store for an hour: the engine writes them before it answers, together
+//! with what it queued, so that a restart changes nothing. Here is what is under way: while the first
+//! request of a key runs, duplicates wait for it. If its caller leaves, its publish is cancelled like
+//! any other and the next in line runs instead: targets that were reached before see the same
+//! notification id again. A request that was refused leaves nothing behind, nor does one in which no
+//! target was tried and nothing queued: who is told to try again later uses the same key.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashMap;
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
+use tracing::warn;
 
-use super::metrics::{Metrics, PublishOutcome};
-use crate::publish::{
-    BoxFuture, FanOutStats, Idempotency, MAX_KEY_LENGTH, PublishError, PublishRequest,
-    PublishResult, Publisher,
+use super::{
+    kept,
+    metrics::{Metrics, PublishOutcome},
+};
+use crate::{
+    publish::{
+        BoxFuture, FanOutStats, Idempotency, MAX_KEY_LENGTH, PublishError, PublishRequest,
+        PublishResult, Publisher,
+    },
+    store::Store,
 };
 
-/// How long a result is kept.
-const KEPT_FOR: Duration = Duration::from_hours(1);
-/// Results kept.
-const MAX_ENTRIES: usize = 10_000;
-/// Entries per target in all kept results: what really costs memory.
-const MAX_TARGET_RESULTS: usize = 100_000;
-
 type Outcome = Option<Arc<PublishResult>>;
+type Entries = HashMap<Arc<str>, Entry>;
 
-/// A publisher that honours `Idempotency-Key`; the publishes themselves are made by `P`.
+/// A publisher that honours `Idempotency-Key`; the publishes themselves are made by `P`, which writes
+/// their results to the store.
 #[derive(Debug)]
 pub struct Idempotent<P> {
     inner: Arc<P>,
+    store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
-    kept: Mutex<Kept>,
-}
-
-#[derive(Debug, Default)]
-struct Kept {
-    entries: HashMap<Arc<str>, Entry>,
-    /// Ended ones, oldest first.
-    ended: VecDeque<(Instant, Arc<str>)>,
-    target_results: usize,
+    under_way: Mutex<Entries>,
 }
 
 #[derive(Debug)]
@@ -52,31 +44,37 @@ struct Entry {
     outcome: watch::Receiver<Outcome>,
 }
 
-/// The first request of a key. Dropped before it ended, the key is free again.
+/// The first request of a key. When it is dropped, the key is no longer under way.
 struct First<'a> {
-    kept: &'a Mutex<Kept>,
+    under_way: &'a Mutex<Entries>,
     key: Arc<str>,
     outcome: watch::Sender<Outcome>,
-    ended: bool,
 }
 
 /// What a request with a key has to do.
 enum Turn<'a> {
     Run(First<'a>),
     Wait(watch::Receiver<Outcome>),
+    Repeat(PublishResult),
 }
 
-fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
-    kept.lock().unwrap_or_else(PoisonError::into_inner)
+/// Whether the result of a publish is kept.
+pub(super) fn is_kept(result: &PublishResult) -> bool {
+    result.results.iter().any(|target| target.attempts > 0 || target.queued)
+}
+
+fn lock(under_way: &Mutex<Entries>) -> MutexGuard<'_, Entries> {
+    under_way.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 // === impl Idempotent ===
 
 impl<P: Publisher> Idempotent<P> {
-    /// Wraps `inner`; requests refused here are counted in `metrics`.
+    /// Wraps `inner`, which writes results to `store`; requests refused here are counted in
+    /// `metrics`.
     #[must_use]
-    pub fn new(inner: Arc<P>, metrics: Arc<Metrics>) -> Self {
-        Self { inner, metrics, kept: Mutex::default() }
+    pub fn new(inner: Arc<P>, store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
+        Self { inner, store, metrics, under_way: Mutex::default() }
     }
 
     async fn once(
@@ -89,8 +87,8 @@ impl<P: Publisher> Idempotent<P> {
             match turn.inspect_err(|_| self.metrics.published(PublishOutcome::Invalid, None))? {
                 Turn::Run(first) => {
                     let result = self.inner.publish(request).await?;
-                    if result.results.iter().any(|target| target.attempts > 0) {
-                        first.end(&result);
+                    if is_kept(&result) {
+                        first.outcome.send_replace(Some(Arc::new(result.clone())));
                     }
                     return Ok(result);
                 }
@@ -102,28 +100,41 @@ impl<P: Publisher> Idempotent<P> {
                         return Ok(PublishResult::clone(result));
                     }
                 }
+                Turn::Repeat(result) => return Ok(result),
             }
         }
     }
 
     fn turn(&self, idempotency: &Idempotency) -> Result<Turn<'_>, PublishError> {
-        if idempotency.key.is_empty() || idempotency.key.len() > MAX_KEY_LENGTH {
+        let Idempotency { key, body } = idempotency;
+        if key.is_empty() || key.len() > MAX_KEY_LENGTH {
             let message = format!("Idempotency-Key must have 1 to {MAX_KEY_LENGTH} bytes");
             return Err(PublishError::Invalid(message));
         }
-        let mut kept = lock(&self.kept);
-        kept.forget(Instant::now());
-        if let Some(entry) = kept.entries.get(&idempotency.key) {
-            return if entry.body == idempotency.body {
+        let mut entries = lock(&self.under_way);
+        if let Some(entry) = entries.get(key) {
+            return if entry.body == *body {
                 Ok(Turn::Wait(entry.outcome.clone()))
             } else {
                 Err(PublishError::KeyReused)
             };
         }
+        // Who ended meanwhile is on disk before it is no longer under way.
+        match self.store.idempotent(key) {
+            Err(_) => return Err(PublishError::StoreFailed),
+            Ok(Some(record)) if record.body != *body => return Err(PublishError::KeyReused),
+            Ok(Some(record)) => {
+                if let Some(result) = kept::decode(&record.result) {
+                    return Ok(Turn::Repeat(result));
+                }
+                // The notification ids are made of the key: receivers can tell.
+                warn!("A kept result can't be read: the publish runs again with the same ids");
+            }
+            Ok(None) => {}
+        }
         let (sender, outcome) = watch::channel(None);
-        let key = idempotency.key.clone();
-        kept.entries.insert(key.clone(), Entry { body: idempotency.body, outcome });
-        Ok(Turn::Run(First { kept: &self.kept, key, outcome: sender, ended: false }))
+        entries.insert(key.clone(), Entry { body: *body, outcome });
+        Ok(Turn::Run(First { under_way: &self.under_way, key: key.clone(), outcome: sender }))
     }
 }
 
@@ -143,44 +154,10 @@ impl<P: Publisher> Publisher for Idempotent<P> {
     }
 }
 
-// === impl Kept ===
-
-impl Kept {
-    /// Lets go of what is too old or too much.
-    fn forget(&mut self, now: Instant) {
-        while let Some((ended, key)) = self.ended.front() {
-            let old = now.saturating_duration_since(*ended) >= KEPT_FOR;
-            let many = self.ended.len() > MAX_ENTRIES || self.target_results > MAX_TARGET_RESULTS;
-            if !old && !many {
-                return;
-            }
-            if let Some(entry) = self.entries.remove(key) {
-                let outcome = entry.outcome.borrow();
-                self.target_results -= outcome.as_ref().map_or(0, |result| result.results.len());
-            }
-            self.ended.pop_front();
-        }
-    }
-}
-
 // === impl First ===
-
-impl First<'_> {
-    fn end(mut self, result: &PublishResult) {
-        self.ended = true;
-        let now = Instant::now();
-        self.outcome.send_replace(Some(Arc::new(result.clone())));
-        let mut kept = lock(self.kept);
-        kept.target_results += result.results.len();
-        kept.ended.push_back((now, self.key.clone()));
-        kept.forget(now);
-    }
-}
 
 impl Drop for First<'_> {
     fn drop(&mut self) {
-        if !self.ended {
-            lock(self.kept).entries.remove(&self.key);
-        }
+        lock(self.under_way).remove(&self.key);
     }
 }

@@ -1,220 +1,290 @@
-//! One target's lane at work: takes what waits, decides, sends, settles.
+//! One target's lane at work: looks at the gates, takes what waits, sends, settles.
 //!
 //! A lane is a task that lives while something waits or runs for its target. It makes as many
 //! attempts at a time as the target's own limit has permits, which it shares with publishes. What is
-//! sent is taken from the state only when a permit is there: a target that was slow or away gets the
-//! latest, not what was news when it queued.
+//! sent is taken from the state only when the gates are open: a target that was slow or away gets the
+//! latest, not what was news when it queued. While they are closed, the lane has one timer, whatever
+//! waits.
 
 use std::sync::Arc;
 
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit},
+    sync::Notify,
     task::consume_budget,
     time::{Instant, sleep_until},
 };
 
 use super::{
-    metrics::NotificationOutcome,
-    policy::{Verdict, decide},
-    router::Shared,
+    desk::Shared,
+    gate::{self, Gates, Pass, Permit},
+    job::{Ended, Job, Work},
+    policy::decide,
+    window::{Record, Window},
 };
 use crate::{
     alert::Notification,
     api::TargetKey,
-    delivery::{Attempt, Class, Failure, Told, Transport},
-    dispatch::{Settled, Slot, Ticket},
-    registry::{Live, ResolvedRoute, Target},
+    clock::Moment,
+    delivery::Transport,
+    dispatch::{Next, Ticket, Verdict},
+    registry::{Live, Snapshot, Target},
 };
+
+/// Held notifications looked at for one trial.
+const LOOKS: usize = 64;
 
 /// One target's lane.
 pub(super) struct Lane<T> {
-    shared: Arc<Shared<T>>,
-    key: TargetKey,
+    pub(super) shared: Arc<Shared<T>>,
+    pub(super) key: TargetKey,
     news: Arc<Notify>,
-    permit: Option<Held>,
+    permit: Option<Permit>,
     /// Set while a permit is waited for; kept over other events, or the place in line would be lost.
-    asking: Option<BoxFuture<'static, Held>>,
+    asking: Option<BoxFuture<'static, Permit>>,
+    /// What the lane has in hand of the target's queue on disk.
+    pub(super) window: Window,
+    /// Something may be held back because of the target's health.
+    pub(super) holding: bool,
+    /// Whose turn it is: the queue's, or that of what is owed.
+    queue_first: bool,
 }
-
-/// A permit and whose limit it is of.
-type Held = (Arc<Live>, OwnedSemaphorePermit);
 
 /// What a lane can do next.
-enum Step<T> {
+pub(super) enum Step<T> {
     /// Make this attempt.
     Start(Job<T>),
-    /// A slot was dealt with; look for the next one.
-    Dealt,
+    /// Something was dealt with; look again.
+    Again,
     /// Every permit of the target is in use.
     Busy(Arc<Live>),
-    /// The far end asked for a pause until then.
-    Paused(Instant),
-    /// Nothing waits.
-    Idle,
+    /// Nothing can be sent before then; `None`: before something changes.
+    Closed(Option<Instant>),
+    /// Nothing is to be sent before then; `None`: before there is news.
+    Idle(Option<Instant>),
 }
 
-/// One attempt and what belongs to it. Dropped before its end, it counts as cancelled.
-struct Job<T> {
-    shared: Arc<Shared<T>>,
-    target: Arc<Target>,
-    notification: Arc<Notification>,
-    permit: OwnedSemaphorePermit,
-    ticket: Ticket,
+/// What was found to send.
+pub(super) enum Found {
+    Slot(Arc<Notification>, Ticket),
+    Record(Record),
+    /// Nothing yet: others have their turn, then look again.
+    Again,
+    Nothing,
 }
 
-/// Counts an attempt that is dropped before its end.
-struct CutOff<'a, T: Transport>(Option<(&'a Shared<T>, &'a Target)>);
+/// The target as a lane sees it in one step.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) target: &'a Arc<Target>,
+    pub(super) now: Moment,
+    /// One notification may be tried although health holds it back.
+    pub(super) trial: bool,
+}
 
 // === impl Lane ===
 
 impl<T: Transport> Lane<T> {
     pub(super) fn new(shared: Arc<Shared<T>>, key: TargetKey, news: Arc<Notify>) -> Self {
-        Self { shared, key, news, permit: None, asking: None }
+        Self {
+            shared,
+            key,
+            news,
+            permit: None,
+            asking: None,
+            window: Window::default(),
+            holding: true,
+            queue_first: false,
+        }
     }
 
     pub(super) async fn run(mut self) {
         let mut jobs = FuturesUnordered::new();
         let stopping = self.shared.stopping.clone();
         loop {
-            let paused = loop {
+            if self.shared.lanes.look(&self.key) {
+                self.window.look_again();
+            }
+            let (until, closed) = loop {
                 match self.step() {
                     Step::Start(job) => jobs.push(job.run()),
-                    Step::Dealt => {}
+                    Step::Again => {}
                     Step::Busy(live) => {
-                        self.asking = Some(Box::pin(async move {
-                            let permit = live.limit().clone().acquire_owned().await;
-                            (live, permit.expect("a target's limit is never closed"))
-                        }));
-                        break None;
+                        self.ask(live);
+                        break (None, false);
                     }
-                    Step::Paused(until) => break Some(until),
-                    Step::Idle => break None,
+                    Step::Closed(until) => break (until, true),
+                    Step::Idle(until) => break (until, false),
                 }
                 consume_budget().await;
             };
+            let mut unwritten = self.window.blocked();
             if self.asking.is_none() {
                 // Not needed now: others may.
                 self.permit = None;
-                let given_up = paused.is_some() && stopping.is_cancelled();
-                if jobs.is_empty() && (given_up || self.shared.lanes.close(&self.key)) {
-                    return;
+                if jobs.is_empty() {
+                    let durable = self.shared.backlog().store().durable_seq();
+                    let released = !closed || self.window.let_go(durable);
+                    unwritten = unwritten.or(self.window.unwritten(durable));
+                    let waits = until.is_some() && !stopping.is_cancelled();
+                    if !waits
+                        && released
+                        && unwritten.is_none()
+                        && self.shared.lanes.close(&self.key)
+                    {
+                        return;
+                    }
                 }
             }
+            let store = self.shared.backlog().store().clone();
             tokio::select! {
-                Some(()) = jobs.next() => {}
+                Some(ended) = jobs.next() => self.note(&ended),
                 permit = async { self.asking.as_mut().expect("guarded").await },
                     if self.asking.is_some() => {
                     self.asking = None;
                     self.permit = Some(permit);
                 }
                 () = self.news.notified() => {}
-                () = sleep_until(paused.unwrap_or_else(Instant::now)), if paused.is_some() => {}
-                () = stopping.cancelled(), if paused.is_some() => {}
+                () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {}
+                failed = store.durable(unwritten.unwrap_or_default()), if unwritten.is_some() => {
+                    if failed.is_err() {
+                        return;
+                    }
+                }
+                () = stopping.cancelled(), if !stopping.is_cancelled() => {}
             }
         }
     }
 
-    /// Looks at the next slot. The target is looked up after the slot was taken out of the lane: a
-    /// change of configuration that needs the slot puts it in again after it has made itself visible.
+    fn ask(&mut self, live: Arc<Live>) {
+        self.asking = Some(Box::pin(async move {
+            let permit = live.limit().clone().acquire_owned().await;
+            (live, permit.expect("a target's limit is never closed"))
+        }));
+    }
+
+    fn note(&mut self, ended: &Ended) {
+        if let Ended::Record(id, fate, written) = *ended {
+            self.window.settle(id, fate, written);
+        }
+    }
+
+    /// Looks at the gates, then at what waits.
     fn step(&mut self) -> Step<T> {
         if self.asking.is_some() {
-            return Step::Idle;
+            return Step::Idle(None);
         }
-        let Some(slot) = self.shared.lanes.pop(&self.key) else { return Step::Idle };
-        let snapshot = self.shared.snapshot();
-        let (Some(target), Some(route)) = (snapshot.target(&self.key), snapshot.route(&slot.route))
-        else {
-            return Step::Dealt;
+        let (snapshot, trial_at) = {
+            let desk = self.shared.desk();
+            (desk.snapshot.clone(), desk.trials.get(&self.key).copied())
         };
-        if let Some(until) = target.live.paused_until(Instant::now()) {
-            self.shared.lanes.put_back(slot);
-            return Step::Paused(until);
+        let now = Moment::now();
+        let Some(target) = snapshot.target(&self.key) else { return Step::Closed(None) };
+        let pass = match gate::pass(target, self.permit.take(), now) {
+            Gates::Open(pass) => pass,
+            Gates::Busy => return Step::Busy(target.live.clone()),
+            Gates::Closed(until) => return Step::Closed(until),
+        };
+        if let Err(until) = gate::token(target, now.mono) {
+            return Step::Idle(Some(until));
         }
-        let held = self.permit.take().filter(|(live, _)| Arc::ptr_eq(live, &target.live));
-        let limit = target.live.limit();
-        let permit =
-            held.map(|(_, permit)| permit).or_else(|| limit.clone().try_acquire_owned().ok());
-        let Some(permit) = permit else {
-            self.shared.lanes.put_back(slot);
-            return Step::Busy(target.live.clone());
-        };
-        self.take(&slot, (target, route), permit)
-    }
-
-    fn take(
-        &mut self,
-        slot: &Slot,
-        (target, route): (&Arc<Target>, &ResolvedRoute),
-        permit: OwnedSemaphorePermit,
-    ) -> Step<T> {
-        let taken = self.shared.with_state(|state, now| (state.take(slot, now), Vec::new()));
-        let Some((notification, ticket)) = taken else {
-            self.permit = Some((target.live.clone(), permit));
-            return Step::Dealt;
-        };
-        let settled = match decide(route, target, notification.status) {
-            Verdict::Send => {
-                let (shared, target) = (self.shared.clone(), target.clone());
-                return Step::Start(Job { shared, target, notification, permit, ticket });
+        let due = trial_at.is_none_or(|at| at <= now.mono);
+        let view = View { snapshot: &snapshot, target, now, trial: due || pass.trial.is_some() };
+        match self.find(view) {
+            Found::Slot(notification, ticket) => {
+                self.start(view, pass, notification, Work::Slot(ticket))
             }
-            Verdict::Skip => Settled::Skipped,
-            Verdict::Hold => Settled::Cancelled,
-        };
-        if settled == Settled::Skipped {
-            let metrics = self.shared.courier.metrics();
-            target.live.skipped();
-            metrics.series.read().skipped(&target.key);
-            metrics.notified(target.kind, NotificationOutcome::Skipped, 1);
-        }
-        self.permit = Some((target.live.clone(), permit));
-        self.shared.settle(ticket, settled);
-        Step::Dealt
-    }
-}
-
-// === impl Shared ===
-
-impl<T: Transport> Shared<T> {
-    fn settle(&self, ticket: Ticket, settled: Settled) {
-        self.with_state(|state, now| {
-            let again = state.settle(ticket, settled, now);
-            ((), again.into_iter().collect())
-        });
-    }
-}
-
-// === impl Job ===
-
-impl<T: Transport> Job<T> {
-    async fn run(self) {
-        let Self { shared, target, notification, permit, ticket } = self;
-        let mut cut_off = CutOff(Some((&shared, &target)));
-        let attempt = shared.courier.deliver(&target, &notification, permit).await;
-        cut_off.0 = None;
-        let (settled, outcome) = judge(&attempt);
-        shared.courier.metrics().notified(target.kind, outcome, 1);
-        shared.settle(ticket, settled);
-    }
-}
-
-impl<T: Transport> Drop for CutOff<'_, T> {
-    fn drop(&mut self) {
-        if let Some((shared, target)) = self.0 {
-            shared.courier.metrics().notified(target.kind, NotificationOutcome::Cancelled, 1);
+            Found::Record(record) => {
+                let notification = record.queued.notification.clone();
+                self.start(view, pass, notification, Work::Record(record))
+            }
+            found => {
+                gate::return_token(target);
+                self.permit = Some((target.live.clone(), pass.permit));
+                if matches!(found, Found::Again) {
+                    return Step::Again;
+                }
+                let trial = self.holding.then(|| trial_at.unwrap_or(now.mono).max(now.mono));
+                Step::Idle(trial.into_iter().chain(self.window.next_due()).min())
+            }
         }
     }
-}
 
-/// What an attempt means for what is owed.
-fn judge(attempt: &Attempt) -> (Settled, NotificationOutcome) {
-    match &attempt.result {
-        Ok(()) => (Settled::Delivered, NotificationOutcome::Delivered),
-        Err(Failure { class: Class::Rejected | Class::Gone, .. }) => {
-            (Settled::Rejected, NotificationOutcome::Rejected)
+    /// What is to be sent next: by turns what is owed and what is queued on disk.
+    fn find(&mut self, view: View<'_>) -> Found {
+        let queue_first = std::mem::replace(&mut self.queue_first, false);
+        if queue_first {
+            let found = self.record(view);
+            if !matches!(found, Found::Nothing) {
+                return found;
+            }
         }
-        Err(Failure { told, .. }) => {
-            (Settled::Failed { maybe_told: *told == Told::Maybe }, NotificationOutcome::Failed)
+        let found = self.slot(view);
+        if !matches!(found, Found::Nothing) {
+            self.queue_first = matches!(found, Found::Slot(..));
+            return found;
         }
+        if queue_first { Found::Nothing } else { self.record(view) }
+    }
+
+    /// The next of what is owed. Configuration and state are looked at under one lock: a change of
+    /// either is never overlooked.
+    fn slot(&mut self, view: View<'_>) -> Found {
+        let View { snapshot, target, now, trial } = view;
+        let shared = self.shared.clone();
+        let mut desk = shared.desk();
+        if !std::ptr::eq(&raw const *desk.snapshot, snapshot) {
+            return Found::Again;
+        }
+        for _ in 0..LOOKS {
+            let (mut tried, mut held) = (false, false);
+            let next = desk.state.next(&self.key, now, &mut |route, _| {
+                let Some(route) = snapshot.route(route) else { return Verdict::Hold };
+                match decide(route, target) {
+                    Verdict::Hold if trial => {
+                        tried = true;
+                        Verdict::Send
+                    }
+                    Verdict::Hold => {
+                        held = true;
+                        Verdict::Hold
+                    }
+                    verdict => verdict,
+                }
+            });
+            self.holding |= held | tried;
+            shared.touch();
+            match next {
+                Next::Send(notification, ticket) => {
+                    if tried {
+                        let next = now.mono + target.health.unhealthy_interval;
+                        desk.trials.insert(self.key.clone(), next);
+                    }
+                    return Found::Slot(notification, ticket);
+                }
+                Next::More => return Found::Again,
+                Next::Nothing if !(trial && self.holding) => return Found::Nothing,
+                Next::Nothing if desk.state.release(&self.key, 1, now) == 0 => {
+                    self.holding = false;
+                    return Found::Nothing;
+                }
+                Next::Nothing => {}
+            }
+        }
+        // What is held is not for a trial (a resolve on a route that skips): later again.
+        desk.trials.insert(self.key.clone(), now.mono + target.health.unhealthy_interval);
+        Found::Nothing
+    }
+
+    fn start(
+        &mut self,
+        view: View<'_>,
+        pass: Pass,
+        notification: Arc<Notification>,
+        work: Work,
+    ) -> Step<T> {
+        let (shared, target) = (self.shared.clone(), view.target.clone());
+        Step::Start(Job { shared, target, notification, pass, work })
     }
 }

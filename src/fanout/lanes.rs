@@ -1,77 +1,66 @@
-//! What waits to be sent, per target. Each target has a lane of its own, so that what waits for one
-//! never stands in front of another.
+//! Which targets have a lane at work, and how a lane hears of news.
+//!
+//! What waits for a target is kept by [`State`](crate::dispatch::State) and by the store. A lane is the
+//! task that works it off; it lives while there is something to do or to wait for.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use tokio::sync::Notify;
 
-use crate::{api::TargetKey, dispatch::Slot};
+use crate::api::TargetKey;
 
-/// All lanes that have work. Bounded by the number of slots: a slot waits at most once.
+/// All lanes at work. Bounded by the number of targets.
 #[derive(Debug, Default)]
 pub(crate) struct Lanes {
-    queues: Mutex<Queues>,
+    inner: Mutex<Inner>,
     /// A lane needs a task.
     pub(crate) opened: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Queues {
-    lanes: HashMap<TargetKey, Queue>,
+struct Inner {
+    lanes: HashMap<TargetKey, Entry>,
     opened: Vec<(TargetKey, Arc<Notify>)>,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    ready: VecDeque<Slot>,
-    waiting: HashSet<Slot>,
+#[derive(Debug)]
+struct Entry {
     news: Arc<Notify>,
+    /// Something came that the lane has not looked at yet.
+    unseen: bool,
 }
 
 // === impl Lanes ===
 
 impl Lanes {
-    /// Puts slots at the end of their lanes, unless they wait there already.
-    pub(crate) fn push(&self, slots: impl IntoIterator<Item = Slot>) {
-        let mut queues = self.lock();
-        for slot in slots {
-            let Queues { lanes, opened } = &mut *queues;
-            let queue = lanes.entry(slot.target.clone()).or_insert_with(|| {
-                let queue = Queue::default();
-                opened.push((slot.target.clone(), queue.news.clone()));
-                queue
-            });
-            if queue.waiting.insert(slot.clone()) {
-                queue.ready.push_back(slot);
-                queue.news.notify_one();
-            }
+    /// There is something to do, or to look at again, for a target.
+    pub(crate) fn wake(&self, key: &TargetKey) {
+        let mut inner = self.lock();
+        if let Some(lane) = inner.lanes.get_mut(key) {
+            lane.unseen = true;
+            lane.news.notify_one();
+            return;
         }
-        if !queues.opened.is_empty() {
-            self.opened.notify_one();
+        let news = Arc::new(Notify::new());
+        inner.lanes.insert(key.clone(), Entry { news: news.clone(), unseen: true });
+        inner.opened.push((key.clone(), news));
+        drop(inner);
+        self.opened.notify_one();
+    }
+
+    /// Something changed that concerns the target's lane, if it has one.
+    pub(crate) fn stir(&self, key: &TargetKey) {
+        if let Some(lane) = self.lock().lanes.get_mut(key) {
+            lane.unseen = true;
+            lane.news.notify_one();
         }
     }
 
-    /// The next slot of a lane.
-    pub(crate) fn pop(&self, key: &TargetKey) -> Option<Slot> {
-        let mut queues = self.lock();
-        let queue = queues.lanes.get_mut(key)?;
-        let slot = queue.ready.pop_front()?;
-        queue.waiting.remove(&slot);
-        Some(slot)
-    }
-
-    /// Puts a slot back where it came from.
-    pub(crate) fn put_back(&self, slot: Slot) {
-        let mut queues = self.lock();
-        if let Some(queue) = queues.lanes.get_mut(&slot.target)
-            && queue.waiting.insert(slot.clone())
-        {
-            queue.ready.push_front(slot);
-        }
+    /// A lane is going to look at everything. Answers whether there is news.
+    pub(crate) fn look(&self, key: &TargetKey) -> bool {
+        let mut inner = self.lock();
+        inner.lanes.get_mut(key).is_some_and(|lane| std::mem::take(&mut lane.unseen))
     }
 
     /// Lanes that were opened since the last call. Each needs one task, which ends by
@@ -80,14 +69,14 @@ impl Lanes {
         std::mem::take(&mut self.lock().opened)
     }
 
-    /// Ends a lane in which nothing waits; false if something does.
+    /// Ends a lane; false if something came that it has not looked at.
     pub(crate) fn close(&self, key: &TargetKey) -> bool {
-        let mut queues = self.lock();
-        let empty = queues.lanes.get(key).is_none_or(|queue| queue.ready.is_empty());
-        if empty {
-            queues.lanes.remove(key);
+        let mut inner = self.lock();
+        let done = inner.lanes.get(key).is_none_or(|lane| !lane.unseen);
+        if done {
+            inner.lanes.remove(key);
         }
-        empty
+        done
     }
 
     /// Whether [`Lanes::take_opened`] has something to give.
@@ -95,12 +84,7 @@ impl Lanes {
         !self.lock().opened.is_empty()
     }
 
-    /// Slots that wait, in all lanes.
-    pub(crate) fn waiting(&self) -> usize {
-        self.lock().lanes.values().map(|queue| queue.ready.len()).sum()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Queues> {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

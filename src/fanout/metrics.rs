@@ -2,13 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
 
-use super::series::SeriesTable;
-use crate::{alert::Status, api::TargetType};
+use super::{owed_series::OwedSeries, series::SeriesTable};
+use crate::{
+    alert::Status,
+    api::{TargetKey, TargetType},
+    dispatch::OwedCounts,
+    store::{DeadReason, QueueSize},
+};
 
 type Labels1 = [(&'static str, &'static str); 1];
 type Labels2 = [(&'static str, &'static str); 2];
@@ -45,11 +51,13 @@ pub enum NotificationOutcome {
     Rejected,
     /// Failed; owed until the next try.
     Failed,
+    /// Given up: too old, tried too often, or too much waited.
+    Expired,
     /// Left out by the route's health policy.
     Skipped,
     /// Not told because the problem had gone before the target heard of it.
     Superseded,
-    /// Given up: shutdown, or target or route gone.
+    /// Taken back: shutdown, or target or route gone.
     Cancelled,
 }
 
@@ -69,6 +77,8 @@ pub struct Metrics {
     targets: [Counter; KINDS],
     notifications: [[Counter; NotificationOutcome::ALL.len()]; KINDS],
     alerts: [Gauge; 2],
+    dead_letters: [Counter; DeadReason::ALL.len()],
+    owed: OwedSeries,
 }
 
 // === impl PublishOutcome ===
@@ -104,10 +114,11 @@ impl PublishOutcome {
 
 impl NotificationOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Delivered,
         Self::Rejected,
         Self::Failed,
+        Self::Expired,
         Self::Skipped,
         Self::Superseded,
         Self::Cancelled,
@@ -120,6 +131,7 @@ impl NotificationOutcome {
             Self::Delivered => "delivered",
             Self::Rejected => "rejected",
             Self::Failed => "failed",
+            Self::Expired => "expired",
             Self::Skipped => "skipped",
             Self::Superseded => "superseded",
             Self::Cancelled => "cancelled",
@@ -136,6 +148,7 @@ impl Metrics {
         let targets = Family::<Labels1, Counter>::default();
         let notifications = Family::<Labels2, Counter>::default();
         let alerts = Family::<Labels1, Gauge>::default();
+        let dead_letters = Family::<Labels1, Counter>::default();
         let metrics = Self {
             in_flight: Gauge::default(),
             series: SeriesTable::default(),
@@ -160,6 +173,9 @@ impl Metrics {
             }),
             alerts: [Status::Firing, Status::Resolved]
                 .map(|state| alerts.get_or_create_owned(&[("state", state.as_str())])),
+            dead_letters: DeadReason::ALL
+                .map(|reason| dead_letters.get_or_create_owned(&[("reason", reason.as_str())])),
+            owed: OwedSeries::default(),
         };
         registry.register_with_unit(
             "publish_duration",
@@ -190,6 +206,11 @@ impl Metrics {
             "Notifications of routed alerts that ended, by type of target and outcome",
             notifications,
         );
+        registry.register(
+            "dead_letters",
+            "Notifications that went to the dead letters, by reason",
+            dead_letters,
+        );
         registry.register("alerts", "Alerts held, by state", alerts);
         registry.register(
             "alerts_unrouted",
@@ -207,6 +228,7 @@ impl Metrics {
             metrics.dropped.clone(),
         );
         metrics.series.register(registry);
+        metrics.owed.register(registry);
         Arc::new(metrics)
     }
 
@@ -232,6 +254,24 @@ impl Metrics {
     /// Counts notifications of routed alerts.
     pub(crate) fn notified(&self, kind: TargetType, outcome: NotificationOutcome, times: u64) {
         self.notifications[index(kind)][outcome as usize].inc_by(times);
+    }
+
+    /// Counts a dead letter.
+    pub fn buried(&self, reason: DeadReason) {
+        if let Some(at) = DeadReason::ALL.iter().position(|known| *known == reason) {
+            self.dead_letters[at].inc();
+        }
+    }
+
+    /// Shows what waits for each target.
+    pub(crate) fn show_waiting(
+        &self,
+        owed: &[(TargetKey, OwedCounts)],
+        queues: &[(TargetKey, Arc<str>, QueueSize)],
+        now: Timestamp,
+    ) {
+        let series = self.series.read();
+        self.owed.show((owed, queues), |target| series.label(target), now);
     }
 
     /// Shows how many alerts are held.
@@ -282,6 +322,9 @@ mod tests {
             "fanfare_alerts{state=\"firing\"} 0",
             "fanfare_alerts_unrouted_total 0",
             "fanfare_alerts_expired_total 0",
+            "fanfare_notifications_total{type=\"Slack\",outcome=\"expired\"} 0",
+            "fanfare_dead_letters_total{reason=\"max_age\"} 0",
+            "fanfare_owed_notifications 0",
         ] {
             assert!(text.contains(line), "{line} is missing from\n{text}");
         }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     alert::{
-        Alert, Member, Notification, NotificationId, NotificationReason, Status, group_key,
+        Alert, Labels, Member, Notification, NotificationId, NotificationReason, Status, group_key,
         incident_key,
     },
     publish::Idempotency,
@@ -57,6 +57,18 @@ impl Notice {
             external_url,
             at,
         }
+    }
+
+    /// Identifies publishes of the same labels.
+    pub(crate) fn group_key(&self) -> &str {
+        &self.group_key
+    }
+
+    /// What its texts take, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        let texts = |labels: &Labels| labels.iter().map(|(a, b)| a.len() + b.len()).sum::<usize>();
+        let alert = &self.member.alert;
+        texts(&alert.labels) + texts(&alert.annotations) + alert.generator_url.len()
     }
 
     /// The notification for one target.

@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use hashbrown::HashSet;
+use tokio::time::Instant;
 
 use crate::{
-    api::{HealthState, TargetKey, TargetType},
+    api::{CircuitState, HealthState, TargetKey, TargetType},
     publish::{
         ErrorType, MAX_CONCURRENT, MAX_TIMEOUT, Options, PublishError, Selection, SkipReason,
         Strategy, TargetFilter, TargetResult,
@@ -35,6 +36,12 @@ pub struct Planned {
     pub health: HealthState,
 }
 
+/// What every decision takes into account.
+struct With<'a> {
+    options: &'a Options,
+    now: Instant,
+}
+
 /// Decides about every selected target.
 ///
 /// `All` and `Healthy` select among usable targets that are not suspended; a named target that is
@@ -47,16 +54,18 @@ pub fn plan(
     snapshot: &Snapshot,
     selection: &Selection,
     options: &Options,
+    now: Instant,
 ) -> Result<Plan, PublishError> {
     check(selection, options)?;
+    let with = &With { options, now };
     if !snapshot.complete {
         return Err(PublishError::NotReady);
     }
     let mut plan = Plan { results: Vec::new(), sends: Vec::new() };
     match selection {
-        Selection::Named(keys) => plan.named(snapshot, keys, options)?,
-        Selection::All(filter) => plan.select(snapshot, filter, options, |_| true),
-        Selection::Healthy(filter) => plan.select(snapshot, filter, options, |health| {
+        Selection::Named(keys) => plan.named(snapshot, keys, with)?,
+        Selection::All(filter) => plan.select(snapshot, filter, with, |_| true),
+        Selection::Healthy(filter) => plan.select(snapshot, filter, with, |health| {
             matches!(health, HealthState::Healthy | HealthState::Degraded)
         }),
     }
@@ -116,6 +125,16 @@ fn left_out(health: HealthState, options: &Options) -> Option<SkipReason> {
     }
 }
 
+/// What an open circuit keeps out before a trial is due. Who wants it sent later is not skipped.
+fn circuit(target: &Target, With { options, now }: &With<'_>) -> Option<SkipReason> {
+    let ignored = !options.enable_circuit_breaker || options.retry;
+    if ignored || target.live.circuit() == CircuitState::Closed {
+        return None;
+    }
+    let waits = target.live.circuit_opens_at(*now).is_some_and(|at| at > *now);
+    waits.then_some(SkipReason::CircuitOpen)
+}
+
 fn passes(filter: &TargetFilter, target: &Target) -> bool {
     filter.namespace.as_ref().is_none_or(|namespace| **namespace == *target.key.namespace)
         && filter.kind.is_none_or(|kind| kind == target.kind)
@@ -129,7 +148,7 @@ impl Plan {
         &mut self,
         snapshot: &Snapshot,
         keys: &[TargetKey],
-        options: &Options,
+        with: &With<'_>,
     ) -> Result<(), PublishError> {
         let mut seen = HashSet::with_capacity(keys.len());
         let mut unknown = Vec::new();
@@ -141,7 +160,7 @@ impl Plan {
             match snapshot.targets.get(key) {
                 None => unknown.push(key.clone()),
                 Some(TargetEntry::Accepted(target)) => {
-                    self.add(target, target.live.health(), options);
+                    self.add(target, target.live.health(), with);
                 }
                 Some(TargetEntry::Rejected(rejected)) => {
                     self.skip(&rejected.key, rejected.kind, SkipReason::Disabled);
@@ -155,7 +174,7 @@ impl Plan {
         &mut self,
         snapshot: &Snapshot,
         filter: &TargetFilter,
-        options: &Options,
+        with: &With<'_>,
         wanted: impl Fn(HealthState) -> bool,
     ) {
         self.results.reserve(snapshot.targets.len());
@@ -164,14 +183,17 @@ impl Plan {
             // Read once: what is decided and what is reported must not differ.
             let health = target.live.health();
             if !target.suspended() && wanted(health) && passes(filter, target) {
-                self.add(target, health, options);
+                self.add(target, health, with);
             }
         }
     }
 
-    fn add(&mut self, target: &Arc<Target>, health: HealthState, options: &Options) {
-        let skipped =
-            if target.suspended() { Some(SkipReason::Disabled) } else { left_out(health, options) };
+    fn add(&mut self, target: &Arc<Target>, health: HealthState, with: &With<'_>) {
+        let skipped = if target.suspended() {
+            Some(SkipReason::Disabled)
+        } else {
+            left_out(health, with.options).or_else(|| circuit(target, with))
+        };
         if let Some(reason) = skipped {
             self.skip(&target.key, Some(target.kind), reason);
             return;
@@ -186,6 +208,7 @@ impl Plan {
             status_code: None,
             duration: Duration::ZERO,
             attempts: 0,
+            queued: false,
         });
     }
 
@@ -199,6 +222,7 @@ impl Plan {
             status_code: None,
             duration: Duration::ZERO,
             attempts: 0,
+            queued: false,
         });
     }
 }

@@ -1,47 +1,45 @@
-//! Who may be sent to now, and what dispatch has to know about routes. Pure.
+//! Who may be sent to by health, and what dispatch has to know about routes. Pure.
 
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+
 use crate::{
-    alert::Status,
-    api::{HealthState, TargetKey, WhenDegraded, WhenUnhealthy},
-    dispatch::{Plan, Recipient},
+    api::{HealthState, Reason, TargetKey, WhenDegraded, WhenUnhealthy},
+    dispatch::{Limits, Plan, Recipient, RouteTerms, Verdict},
     registry::{ResolvedRoute, RouteEntry, RouteTarget, Snapshot, Target, TargetEntry},
     routing::Route,
 };
 
-/// What is to be done with a notification that is owed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Send it.
-    Send,
-    /// Leave it out until something changes.
-    Skip,
-    /// Keep it owed until the target recovers: a target that was told of a problem is told of its
-    /// end.
-    Hold,
-}
+/// The limits of targets as they were when they were last usable, with the UID that they are of: a
+/// target whose Secret is missing for a while keeps its semantics.
+pub(crate) type LastLimits = HashMap<TargetKey, (Arc<str>, Limits)>;
 
 /// Decides by the route's health policy.
-pub(crate) fn decide(route: &ResolvedRoute, target: &Target, status: Status) -> Verdict {
-    if !left_out(&route.route, target) || nobody_is_well(route) {
-        Verdict::Send
-    } else if status == Status::Firing {
-        Verdict::Skip
-    } else {
-        Verdict::Hold
+pub(crate) fn decide(route: &ResolvedRoute, target: &Target) -> Verdict {
+    match by_health(&route.route, target) {
+        Verdict::Send => Verdict::Send,
+        _ if nobody_is_well(route) => Verdict::Send,
+        verdict => verdict,
     }
 }
 
-/// Whether the target's health keeps it out. Unknown is sendable. A target that is never probed is
-/// too: only a delivery can tell that it is back.
-fn left_out(route: &Route, target: &Target) -> bool {
+/// What the target's health means on the route. Unknown is sendable. A target that is never probed is
+/// never skipped: only a delivery can tell that it is back.
+fn by_health(route: &Route, target: &Target) -> Verdict {
     match target.live.health() {
-        HealthState::Healthy | HealthState::Unknown => false,
-        HealthState::Degraded => route.when_degraded == WhenDegraded::Skip,
-        HealthState::Unhealthy => {
-            route.when_unhealthy == WhenUnhealthy::Skip && target.probe.is_some()
-        }
+        HealthState::Healthy | HealthState::Unknown => Verdict::Send,
+        HealthState::Degraded => match route.when_degraded {
+            WhenDegraded::Send => Verdict::Send,
+            WhenDegraded::Hold => Verdict::Hold,
+            WhenDegraded::Skip => Verdict::Skip,
+        },
+        HealthState::Unhealthy => match route.when_unhealthy {
+            WhenUnhealthy::Send => Verdict::Send,
+            WhenUnhealthy::Hold => Verdict::Hold,
+            WhenUnhealthy::Skip if target.probe.is_none() => Verdict::Send,
+            WhenUnhealthy::Skip => Verdict::Skip,
+        },
     }
 }
 
@@ -52,41 +50,77 @@ fn nobody_is_well(route: &ResolvedRoute) -> bool {
         let health = target.live.health();
         matches!(health, HealthState::Healthy | HealthState::Degraded)
             && !target.suspended()
-            && !left_out(&route.route, target)
+            && by_health(&route.route, target) == Verdict::Send
     };
     route.targets.len() >= 2 && !route.targets.iter().any(well)
 }
 
 /// Routes and recipients as dispatch needs them. A named target that is not usable at present is
-/// held like a suspended one, so that what it was told is not forgotten.
-pub(crate) fn recipients(snapshot: &Snapshot) -> Plan {
+/// held like a suspended one, so that what it was told is not forgotten; so is a route that is not
+/// accepted at present.
+pub(crate) fn recipients(snapshot: &Snapshot, last: &mut LastLimits) -> Plan {
     let mut plan = Plan::new(snapshot.table.clone());
+    for (key, entry) in snapshot.targets.iter() {
+        plan.exists(key.clone(), uid(entry).clone());
+        if let TargetEntry::Accepted(target) = entry {
+            last.insert(key.clone(), (target.uid.clone(), limits(target)));
+        }
+    }
+    last.retain(|key, (uid_then, _)| {
+        snapshot.targets.get(key).is_some_and(|entry| uid(entry) == uid_then)
+    });
     for (key, entry) in snapshot.routes.iter() {
-        let RouteEntry::Accepted(resolved) = entry else { continue };
+        let RouteEntry::Accepted(resolved) = entry else {
+            plan.keep(key.clone());
+            continue;
+        };
         let usable =
             resolved.targets.iter().map(|RouteTarget { target, send_resolved }| Recipient {
                 target: target.key.clone(),
                 uid: target.uid.clone(),
                 send_resolved: *send_resolved,
                 suspended: target.suspended(),
+                limits: limits(target),
             });
         let unusable = resolved.rejected.iter().filter_map(|target| {
             Some(Recipient {
-                uid: uid(snapshot, target)?,
+                uid: uid(snapshot.targets.get(target)?).clone(),
                 send_resolved: send_resolved(&resolved.route, target),
                 suspended: true,
+                limits: last.get(target).map_or_else(Limits::default, |(_, limits)| *limits),
                 target: target.clone(),
             })
         });
-        plan.add(key.clone(), resolved.route.suspend, usable.chain(unusable).collect());
+        let terms = RouteTerms {
+            suspended: resolved.route.suspend,
+            repeat_interval: resolved.route.repeat_interval,
+        };
+        plan.add(key.clone(), terms, usable.chain(unusable).collect());
+        for unresolved in &resolved.unresolved {
+            if unresolved.reason == Reason::TargetNotPermitted {
+                plan.forbid(key.clone(), unresolved.key.clone());
+            }
+        }
     }
     plan
 }
 
-fn uid(snapshot: &Snapshot, key: &TargetKey) -> Option<Arc<str>> {
-    match snapshot.targets.get(key)? {
-        TargetEntry::Accepted(target) => Some(target.uid.clone()),
-        TargetEntry::Rejected(target) => Some(target.uid.clone()),
+/// What the target's delivery policy means for what it is owed.
+fn limits(target: &Target) -> Limits {
+    Limits {
+        max_attempts: target.policy.retry.max_attempts,
+        max_age: target.policy.retry.max_age,
+        unhealthy_interval: target.health.unhealthy_interval,
+        queue: target.policy.queue,
+        semantics: target.policy.semantics,
+    }
+}
+
+/// UID of the object.
+pub(crate) fn uid(entry: &TargetEntry) -> &Arc<str> {
+    match entry {
+        TargetEntry::Accepted(target) => &target.uid,
+        TargetEntry::Rejected(target) => &target.uid,
     }
 }
 

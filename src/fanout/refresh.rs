@@ -13,10 +13,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::router::{Router, Shared};
+use super::{desk::Shared, router::Router};
 use crate::{
     alert::{Labels, Member, Notification, NotificationReason, Status},
-    api::{TargetKey, TargetType},
+    api::{CircuitState, TargetKey, TargetType},
     delivery::Transport,
     registry::{Snapshot, Target, TargetEntry},
 };
@@ -101,6 +101,11 @@ impl<T: Transport> Shared<T> {
             return;
         }
         let Ok(permit) = Arc::clone(target.live.limit()).acquire_owned().await else { return };
+        if target.live.circuit() != CircuitState::Closed
+            || target.live.paused_until(Instant::now()).is_some()
+        {
+            return;
+        }
         let count = members.len();
         let notification = Arc::new(reminder(&target, members, now));
         match self.courier.remind(&target, &notification, permit).await {

@@ -1,20 +1,11 @@
 //! Routed alerts: from intake to every target that is owed something.
 //!
 //! [`dispatch`](crate::dispatch) knows what is owed; the router asks it after every change (alerts,
-//! configuration, time, a target's recovery) and puts what it answers into lanes, one per target.
-//! `lane.rs` works them off.
-//!
-//! # Why a mutex and not a task that owns the state
-//!
-//! Taking an alert in costs microseconds and needs an answer at once; so does taking and settling
-//! one notification. A short lock does that without a channel's queue, copy and wake-up per alert,
-//! and pushes back on whoever posts too much. Large batches give the lock back in between.
+//! configuration, time, a target's recovery), has the facts written, and lets lanes, one per target,
+//! work off what is durable. `desk.rs` is what they share, `accept.rs` takes alerts in, `release.rs`
+//! follows the disk, `lane.rs` sends, `settle.rs` records.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
@@ -22,54 +13,29 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info};
 
 use super::{
-    courier::Courier, lane::Lane, lanes::Lanes, metrics::NotificationOutcome, policy::recipients,
+    courier::Courier,
+    desk::{Desk, Shared},
+    lane::Lane,
 };
-use crate::{
-    alert::{Alert, Member},
-    api::{TargetKey, TargetType},
-    delivery::Transport,
-    dispatch::{Counts, Settings, Slot, State},
-    publish::{Accepted, BoxFuture, Intake, Refused, Source},
-    registry::{Snapshot, TargetEntry},
-};
+use crate::{api::TargetKey, clock::Moment, delivery::Transport, dispatch::State, store::Failed};
 
-/// Alerts taken in under one lock.
-const CHUNK: usize = 256;
-/// How often the state is asked whether time has brought anything.
+/// How often metrics are brought up to date.
 const TICK: Duration = Duration::from_secs(1);
+/// How long outcomes wait for each other before they are handed to the store.
+const GATHER: Duration = Duration::from_millis(5);
+/// Shortest pause between two looks at the timers.
+const SOONEST: Duration = Duration::from_millis(1);
 
 /// Delivers routed alerts. Clones share everything.
 #[derive(Debug)]
 pub struct Router<T>(pub(super) Arc<Shared<T>>);
 
-/// What router and lanes share.
-#[derive(Debug)]
-pub(super) struct Shared<T> {
-    pub(super) courier: Arc<Courier<T>>,
-    pub(super) lanes: Lanes,
-    /// No new alerts any more; what waits is still sent.
-    pub(super) stopping: CancellationToken,
-    desk: Mutex<Desk>,
-}
-
-/// Everything that changes together. Slots are put into lanes under the same lock under which they
-/// became owed, so that nothing is owed unseen.
-#[derive(Debug)]
-struct Desk {
-    state: State,
-    /// The picture that `state` was last configured with.
-    snapshot: Arc<Snapshot>,
-    /// What the metrics say already.
-    counted: Counts,
-}
-
-/// What a shutdown left undone.
+/// What a shutdown left undone. It is on disk and goes on with the next start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unfinished {
-    /// Notifications that waited for their turn.
+    /// Notifications that were ready and had no turn any more.
     pub waiting: usize,
     /// Targets whose attempts were cut off.
     pub cut_off: usize,
@@ -84,6 +50,9 @@ pub enum RouterError {
     /// The registry is gone.
     #[error("the registry ended before the router")]
     Registry,
+    /// Nothing is durable any more.
+    #[error(transparent)]
+    Store(#[from] Failed),
 }
 
 // === impl Router ===
@@ -95,42 +64,41 @@ impl<T> Clone for Router<T> {
 }
 
 impl<T: Transport> Router<T> {
-    /// A router that sends through `courier`. Nothing is sent before [`Router::run`].
+    /// A router that sends through `courier` and goes on with `state`: what the store had. Nothing is
+    /// sent before [`Router::run`].
     #[must_use]
-    pub fn new(courier: Arc<Courier<T>>, settings: Settings) -> Self {
-        let desk = Desk {
-            state: State::new(settings, Timestamp::now()),
-            snapshot: Arc::default(),
-            counted: Counts::default(),
-        };
-        Self(Arc::new(Shared {
-            courier,
-            lanes: Lanes::default(),
-            stopping: CancellationToken::new(),
-            desk: Mutex::new(desk),
-        }))
+    pub fn new(courier: Arc<Courier<T>>, state: State) -> Self {
+        Self(Arc::new(Shared::new(courier, state)))
     }
 
-    /// Works until `stop` is cancelled: then takes nothing in any more, sends what waits for at most
-    /// `grace`, and says what is left. Dropping the future cancels every attempt.
+    /// Works until `stop` is cancelled: then takes nothing in any more, finishes what is under way and
+    /// sends what is ready for at most `grace`, and says what is left. Dropping the future cancels every
+    /// attempt.
     ///
     /// # Errors
-    /// [`RouterError`] if a part of it ended unexpectedly.
+    /// [`RouterError`] if a part of it ended unexpectedly, or the disk failed.
     pub async fn run(
         &self,
         stop: CancellationToken,
         grace: Duration,
     ) -> Result<Unfinished, RouterError> {
         let Self(shared) = self;
+        let store = shared.backlog().store().clone();
+        let (mut failed, follow) = (store.failed(), shared.follow());
+        tokio::pin!(follow);
         let mut tasks = JoinSet::new();
         let mut snapshots = shared.courier.snapshots();
         let monitor = shared.courier.monitor().clone();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut gathered = None;
         shared.configure();
         loop {
+            let due = shared.next_due();
             tokio::select! {
                 () = stop.cancelled() => break,
+                error = &mut failed => return Err(error.into()),
+                error = &mut follow => return Err(error.into()),
                 () = shared.lanes.opened.notified() => shared.start_lanes(&mut tasks),
                 Some(ended) = tasks.join_next() => ended.map_err(RouterError::Lane)?,
                 changed = snapshots.changed() => {
@@ -138,135 +106,75 @@ impl<T: Transport> Router<T> {
                     shared.configure();
                 }
                 keys = monitor.recovered().drain() => shared.recover(&keys),
-                _ = tick.tick() => shared.tick(),
+                () = shared.dirty.notified(), if gathered.is_none() => {
+                    gathered = Some(Instant::now() + GATHER);
+                }
+                () = sleep_until(gathered.unwrap_or(due)), if gathered.is_some() => {
+                    gathered = None;
+                    shared.submit(&mut shared.desk(), true);
+                }
+                () = sleep_until(due) => shared.let_time_pass(),
+                _ = tick.tick() => shared.show(),
             }
         }
-        shared.finish(tasks, Instant::now() + grace).await
-    }
-}
-
-impl<T: Transport> Intake for Router<T> {
-    fn accept(
-        &self,
-        alerts: Vec<Alert>,
-        source: Source,
-    ) -> BoxFuture<'_, Result<Accepted, Refused>> {
-        Box::pin(async move { self.0.accept(alerts, source).await })
+        let end = shared.finish(tasks, Instant::now() + grace);
+        tokio::select! {
+            error = &mut failed => Err(error.into()),
+            error = &mut follow => Err(error.into()),
+            unfinished = end => unfinished,
+        }
     }
 }
 
 // === impl Shared ===
 
-impl<T> Shared<T> {
-    fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The picture that the state works with.
-    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
-        self.desk().snapshot.clone()
-    }
-
-    /// What `target` was told and must be reminded of.
-    pub(super) fn reminders(&self, target: &TargetKey, now: Timestamp) -> Vec<Member> {
-        self.desk().state.reminders(target, now)
-    }
-
-    /// Does something with the state and puts the slots that it answers into their lanes.
-    pub(super) fn with_state<R>(
-        &self,
-        change: impl FnOnce(&mut State, Timestamp) -> (R, Vec<Slot>),
-    ) -> R {
-        let mut desk = self.desk();
-        let (answer, owed) = change(&mut desk.state, Timestamp::now());
-        self.lanes.push(owed);
-        answer
-    }
-}
-
 impl<T: Transport> Shared<T> {
-    async fn accept(&self, alerts: Vec<Alert>, source: Source) -> Result<Accepted, Refused> {
-        let mut total = Accepted::default();
-        let mut rest = alerts.into_iter();
-        loop {
-            let chunk: Vec<Alert> = rest.by_ref().take(CHUNK).collect();
-            let part = self.accept_chunk(chunk, source)?;
-            total.alerts += part.alerts;
-            total.unrouted += part.unrouted;
-            total.refused += part.refused;
-            if rest.len() == 0 {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
-        if total.alerts == 0 && total.refused > 0 {
-            return Err(Refused::TooManyAlerts);
-        }
-        Ok(total)
+    /// When time brings something. Far away if nothing is known of.
+    fn next_due(&self) -> Instant {
+        let now = Moment::now();
+        let due = self.desk().state.next_due(now);
+        now.mono + due.unwrap_or(Duration::from_hours(1)).max(SOONEST)
     }
 
-    fn accept_chunk(&self, alerts: Vec<Alert>, source: Source) -> Result<Accepted, Refused> {
+    fn let_time_pass(&self) {
         let mut desk = self.desk();
-        if self.stopping.is_cancelled() {
-            return Err(Refused::ShuttingDown);
-        }
-        if !desk.snapshot.complete {
-            return Err(Refused::NotReady);
-        }
-        let (accepted, owed) = desk.state.accept(alerts, source, Timestamp::now());
-        self.lanes.push(owed);
-        self.count(&mut desk);
+        let (owed, work) = desk.state.tick(Moment::now());
+        self.submit(&mut desk, true);
+        self.release(&mut desk, owed);
         drop(desk);
-        self.courier.metrics().unrouted.inc_by(accepted.unrouted as u64);
-        Ok(accepted)
-    }
-
-    /// Takes over the registry's present picture.
-    fn configure(&self) {
-        let snapshot = self.courier.snapshot();
-        let plan = Arc::new(recipients(&snapshot));
-        let mut desk = self.desk();
-        let owed = desk.state.reconfigure(plan, Timestamp::now());
-        debug!(generation = snapshot.generation, owed = owed.len(), "Routes taken over");
-        // Before the slots can be seen: a lane looks its target up after it took the slot.
-        desk.snapshot = snapshot;
-        self.lanes.push(owed);
-        self.count(&mut desk);
-    }
-
-    fn recover(&self, keys: &BTreeSet<TargetKey>) {
-        let owed = self.with_state(|state, now| {
-            let owed = state.owed_of(keys, now);
-            (owed.len(), owed)
-        });
-        if owed > 0 {
-            info!(targets = keys.len(), owed, "Targets are back: trying what they are owed");
+        for key in work {
+            self.lanes.wake(&key);
         }
     }
 
-    fn tick(&self) {
-        let now = Timestamp::now();
+    /// Brings the metrics up to date.
+    fn show(&self) {
         let mut desk = self.desk();
-        if desk.state.next_deadline().is_some_and(|deadline| deadline <= now) {
-            let owed = desk.state.tick(now);
-            self.lanes.push(owed);
-        }
-        self.count(&mut desk);
+        self.count_held(&mut desk);
+        let mut owed = desk.state.owed();
+        let snapshot = desk.snapshot.clone();
+        drop(desk);
+        let mut queues = self.backlog().store().queues();
+        // Time in which a target is suspended is nobody's delay.
+        let suspended = |key: &TargetKey| snapshot.target(key).is_some_and(|it| it.suspended());
+        owed.iter_mut()
+            .filter(|(key, _)| suspended(key))
+            .for_each(|(_, counts)| counts.oldest = None);
+        queues
+            .iter_mut()
+            .filter(|(key, ..)| suspended(key))
+            .for_each(|(_, _, size)| size.oldest = None);
+        self.courier.metrics().show_waiting(&owed, &queues, Timestamp::now());
     }
 
-    /// Brings the metrics up to what the state says.
-    fn count(&self, desk: &mut Desk) {
+    /// Brings the figures of what is held up to date.
+    pub(super) fn count_held(&self, desk: &mut Desk) {
         let metrics = self.courier.metrics();
         let counts = desk.state.counts();
         metrics.hold(counts.firing, counts.resolved);
         metrics.expired.inc_by(counts.expired.saturating_sub(desk.counted.expired));
         metrics.dropped.inc_by(counts.dropped.saturating_sub(desk.counted.dropped));
         desk.counted = counts;
-        for (target, times) in desk.state.take_superseded() {
-            if let Some(kind) = kind(&desk.snapshot, &target) {
-                metrics.notified(kind, NotificationOutcome::Superseded, times);
-            }
-        }
     }
 
     fn start_lanes(self: &Arc<Self>, tasks: &mut JoinSet<()>) {
@@ -275,15 +183,17 @@ impl<T: Transport> Shared<T> {
         }
     }
 
-    /// Sends what waits until `deadline`.
+    /// Sends what is ready until `deadline`, then writes what is to be written.
     async fn finish(
         self: &Arc<Self>,
         mut tasks: JoinSet<()>,
         deadline: Instant,
     ) -> Result<Unfinished, RouterError> {
-        self.stopping.cancel();
-        // Whoever saw the router open holds the lock until its slots are in their lanes.
-        drop(self.desk());
+        // Whoever saw the router open holds the lock until what it owes is there.
+        {
+            let _desk = self.desk();
+            self.stopping.cancel();
+        }
         let time_up = sleep_until(deadline);
         tokio::pin!(time_up);
         loop {
@@ -292,7 +202,13 @@ impl<T: Transport> Shared<T> {
                 ended = tasks.join_next() => match ended {
                     Some(ended) => ended.map_err(RouterError::Lane)?,
                     None if self.lanes.has_opened() => {}
-                    None => break,
+                    None => match self.next_pending() {
+                        Some(seq) => {
+                            self.backlog().store().durable(seq).await?;
+                            tokio::task::yield_now().await;
+                        }
+                        None => break,
+                    },
                 },
                 () = self.lanes.opened.notified() => {}
                 () = &mut time_up => break,
@@ -300,13 +216,12 @@ impl<T: Transport> Shared<T> {
         }
         let cut_off = tasks.len();
         tasks.shutdown().await;
-        Ok(Unfinished { waiting: self.lanes.waiting(), cut_off })
-    }
-}
-
-fn kind(snapshot: &Snapshot, key: &TargetKey) -> Option<TargetType> {
-    match snapshot.targets.get(key)? {
-        TargetEntry::Accepted(target) => Some(target.kind),
-        TargetEntry::Rejected(target) => target.kind,
+        let (seq, waiting) = {
+            let mut desk = self.desk();
+            let waiting = desk.state.owed().iter().map(|(_, owed)| owed.ready).sum();
+            (self.submit(&mut desk, false), waiting)
+        };
+        self.backlog().store().durable(seq).await?;
+        Ok(Unfinished { waiting, cut_off })
     }
 }

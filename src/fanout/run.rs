@@ -22,9 +22,12 @@
 //! the network, so order, prompt cancellation and truthful results won. Should rendering ever
 //! dominate, the place to change is `step`: spawn the attempt there and await it.
 
+mod admit;
+
 use std::{collections::VecDeque, ops::Range, sync::Arc};
 
 use futures::{StreamExt, stream::FuturesUnordered};
+use jiff::Timestamp;
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Duration, Instant, sleep_until},
@@ -32,16 +35,20 @@ use tokio::{
 use tracing::info;
 
 use super::{
-    courier::{Courier, now},
+    courier::Courier,
+    gate::Pass,
     metrics::PublishOutcome,
     notice::Notice,
     plan::{Plan, Planned},
+    records::About,
     stats::Totals,
 };
 use crate::{
-    delivery::{Attempt, Transport},
+    alert::Notification,
+    delivery::{Attempt, Class, Transport},
     publish::{ErrorType, Options, PublishResult, TargetResult},
     registry::{Snapshot, Target},
+    store::Op,
 };
 
 /// One publish under way. If it is dropped before it ended, it counts as cancelled.
@@ -51,10 +58,32 @@ pub(crate) struct Run<'a, T: Transport> {
     snapshot: &'a Snapshot,
     notice: &'a Notice,
     started: Instant,
+    options: &'a Options,
     results: Vec<TargetResult>,
     sends: Vec<Planned>,
     progress: Vec<Progress>,
+    open: Vec<Open>,
+    history: Vec<Op>,
     ended: bool,
+}
+
+/// A publish that ended.
+pub(crate) struct Finished {
+    pub(crate) result: PublishResult,
+    /// Targets that may get it later.
+    pub(crate) open: Vec<Open>,
+    /// The attempts, for the history.
+    pub(crate) history: Vec<Op>,
+}
+
+/// A target that did not take the alert, but may later.
+#[derive(Clone, Debug)]
+pub(crate) struct Open {
+    /// Its place among the results.
+    pub(crate) at: usize,
+    pub(crate) target: Arc<Target>,
+    /// Whether something of the same labels waits for it: then this one has to wait behind.
+    pub(crate) behind: bool,
 }
 
 /// How far a target is.
@@ -73,22 +102,23 @@ enum Progress {
 /// What can happen to a target of the publish.
 enum Event {
     Permit(usize, OwnedSemaphorePermit),
-    Answer(usize, Attempt),
+    Answer(usize, Arc<Notification>, Attempt),
 }
 
-/// Waits for a permit, or makes the attempt with the one it was given.
+/// Waits for a permit, or makes the attempt with the pass it was given.
 async fn step<T: Transport>(
     courier: &Courier<T>,
     notice: &Notice,
     (index, target): (usize, Arc<Target>),
-    permit: Option<OwnedSemaphorePermit>,
+    pass: Option<Pass>,
 ) -> Event {
-    let Some(permit) = permit else {
+    let Some(pass) = pass else {
         let permit = target.live.limit().clone().acquire_owned().await;
         return Event::Permit(index, permit.expect("a target's limit is never closed"));
     };
-    let attempt = courier.deliver(&target, &notice.to(&target), permit).await;
-    Event::Answer(index, attempt)
+    let notification = notice.to(&target);
+    let attempt = courier.deliver(&target, &notification, pass).await;
+    Event::Answer(index, notification, attempt)
 }
 
 // === impl Run ===
@@ -98,7 +128,7 @@ impl<'a, T: Transport> Run<'a, T> {
         courier: &'a Courier<T>,
         totals: &'a Totals,
         snapshot: &'a Snapshot,
-        (plan, notice): (Plan, &'a Notice),
+        (plan, notice, options): (Plan, &'a Notice, &'a Options),
     ) -> Self {
         totals.begin();
         courier.metrics().in_flight.inc();
@@ -108,17 +138,20 @@ impl<'a, T: Transport> Run<'a, T> {
             totals,
             snapshot,
             notice,
+            options,
             started: Instant::now(),
             progress: vec![Progress::InLine; sends.len()],
             results,
             sends,
+            open: Vec::new(),
+            history: Vec::new(),
             ended: false,
         }
     }
 
     /// Sends until every target has answered or the time is up.
-    pub(crate) async fn finish(mut self, options: &Options) -> PublishResult {
-        let (courier, notice) = (self.courier, self.notice);
+    pub(crate) async fn finish(mut self) -> Finished {
+        let (courier, notice, options) = (self.courier, self.notice, self.options);
         let deadline = self.started + options.timeout;
         let time_up = sleep_until(deadline);
         tokio::pin!(time_up);
@@ -133,10 +166,16 @@ impl<'a, T: Transport> Run<'a, T> {
                     continue;
                 }
                 let target = self.sends[index].target.clone();
-                let permit = target.live.limit().clone().try_acquire_owned().ok();
-                running += usize::from(permit.is_some());
-                self.look_at(index, permit.is_some());
-                jobs.push(step(courier, notice, (index, target), permit));
+                let pass = match target.live.limit().clone().try_acquire_owned() {
+                    Ok(permit) => match self.admit(index, permit) {
+                        Some(pass) => Some(pass),
+                        None => continue,
+                    },
+                    Err(_) => None,
+                };
+                running += usize::from(pass.is_some());
+                self.look_at(index, pass.is_some());
+                jobs.push(step(courier, notice, (index, target), pass));
             }
             let event = tokio::select! {
                 biased;
@@ -145,16 +184,18 @@ impl<'a, T: Transport> Run<'a, T> {
             };
             match event {
                 None => break false,
-                Some(Event::Answer(index, attempt)) => {
+                Some(Event::Answer(index, notification, attempt)) => {
                     running -= 1;
-                    self.answer(index, attempt);
+                    self.answer(index, &notification, attempt);
                 }
                 Some(Event::Permit(index, _)) if self.holds_off(index) => {}
                 Some(Event::Permit(index, permit)) if running < options.max_concurrent => {
-                    running += 1;
-                    self.look_at(index, true);
-                    let target = self.sends[index].target.clone();
-                    jobs.push(step(courier, notice, (index, target), Some(permit)));
+                    if let Some(pass) = self.admit(index, permit) {
+                        running += 1;
+                        self.look_at(index, true);
+                        let target = self.sends[index].target.clone();
+                        jobs.push(step(courier, notice, (index, target), Some(pass)));
+                    }
                 }
                 Some(Event::Permit(index, permit)) => {
                     drop(permit);
@@ -166,25 +207,12 @@ impl<'a, T: Transport> Run<'a, T> {
         if timed_out {
             self.cut_short(&format!("the publish's timeout of {:?} passed", options.timeout));
         }
-        self.end(timed_out, None)
-    }
-
-    /// Whether the far end asked for a pause (429) that still lasts: then nothing is sent, and the
-    /// result says so.
-    fn holds_off(&mut self, index: usize) -> bool {
-        let Planned { at, target, .. } = &self.sends[index];
-        let now = Instant::now();
-        let Some(until) = target.live.paused_until(now) else { return false };
-        let duration = self.spent(index);
-        let result = &mut self.results[*at];
-        result.duration = duration;
-        result.error_type = Some(ErrorType::RateLimited);
-        result.error = Some(format!(
-            "the target asked for a pause (429) that lasts another {} s; send again after it",
-            (until - now).as_secs() + 1
-        ));
-        self.progress[index] = Progress::Done;
-        true
+        let result = self.end(timed_out, None);
+        Finished {
+            result,
+            open: std::mem::take(&mut self.open),
+            history: std::mem::take(&mut self.history),
+        }
     }
 
     fn look_at(&mut self, index: usize, runs: bool) {
@@ -196,10 +224,13 @@ impl<'a, T: Transport> Run<'a, T> {
             if runs { Progress::Running(since) } else { Progress::Waiting(since) };
     }
 
-    fn answer(&mut self, index: usize, attempt: Attempt) {
+    fn answer(&mut self, index: usize, notification: &Arc<Notification>, attempt: Attempt) {
         let duration = self.spent(index);
         self.progress[index] = Progress::Done;
-        let result = &mut self.results[self.sends[index].at];
+        let Planned { at, target, .. } = &self.sends[index];
+        let about = About { target: &target.key, route: None, notification };
+        self.history.push(about.attempted(1, &attempt, Timestamp::now()));
+        let result = &mut self.results[*at];
         result.attempts = 1;
         result.duration = duration;
         result.status_code = attempt.status_code;
@@ -208,6 +239,9 @@ impl<'a, T: Transport> Run<'a, T> {
             Err(failure) => {
                 result.error_type = Some(failure.error_type);
                 result.error = Some(failure.message);
+                if !matches!(failure.class, Class::Rejected | Class::Gone) {
+                    self.open.push(Open { at: *at, target: target.clone(), behind: false });
+                }
             }
         }
     }
@@ -245,8 +279,12 @@ impl<'a, T: Transport> Run<'a, T> {
             result.error_type = Some(error_type);
             result.error = Some(error);
             self.progress[index] = Progress::Done;
+            self.open.push(Open { at: *at, target: target.clone(), behind: false });
             if error_type == ErrorType::Cancelled {
                 self.courier.metrics().series.read().failure(&target.key);
+                let notification = &self.notice.to(target);
+                let about = About { target: &target.key, route: None, notification };
+                self.history.push(about.cut_off(1, duration, Timestamp::now()));
             }
         }
     }
@@ -268,7 +306,7 @@ impl<'a, T: Transport> Run<'a, T> {
         };
         let metrics = self.courier.metrics();
         metrics.in_flight.dec();
-        self.totals.end(&result, now().mono);
+        self.totals.end(&result, Instant::now());
         metrics.published(outcome.unwrap_or_else(|| judge(&result)), Some(result.duration));
         let series = metrics.series.read();
         for entry in &result.results {
@@ -289,6 +327,7 @@ impl<T: Transport> Drop for Run<'_, T> {
     fn drop(&mut self) {
         if !self.ended {
             self.cut_short("the caller left");
+            self.courier.backlog().submit(std::mem::take(&mut self.history), true);
             let result = self.end(false, Some(PublishOutcome::Cancelled));
             info!(
                 targets = result.results.len(),

@@ -118,6 +118,11 @@ impl SeriesTable {
 // === impl SeriesReader ===
 
 impl SeriesReader<'_> {
+    /// The label of a target that has series of its own.
+    pub(crate) fn label(&self, key: &TargetKey) -> Option<Arc<str>> {
+        self.0.series.get(key).map(|series| series.label.clone())
+    }
+
     pub(crate) fn success(&self, key: &TargetKey, now: Timestamp) {
         if let Some(series) = self.0.series.get(key) {
             series.results[0].inc();

@@ -72,6 +72,9 @@ pub struct Options {
     pub timeout: Duration,
     /// Targets worked on at a time: 1 to [`MAX_CONCURRENT`].
     pub max_concurrent: usize,
+    /// False: one attempt. True: what fails in a way that may pass, or can't be sent now because of an open
+    /// circuit or a rate limit, is queued on disk and tried until it is delivered or given up.
+    pub retry: bool,
 }
 
 /// What health keeps a target out of a publish.
@@ -106,6 +109,11 @@ pub enum PublishError {
     /// The process is shutting down.
     #[error("shutting down")]
     ShuttingDown,
+    /// The disk failed: what was to be kept is not safe, and the process ends.
+    #[error(
+        "the store failed and the process restarts; targets may have the alert; send again with the same Idempotency-Key"
+    )]
+    StoreFailed,
 }
 
 // === impl Selection ===
@@ -131,6 +139,7 @@ impl Default for Options {
             enable_circuit_breaker: true,
             timeout: Duration::from_secs(30),
             max_concurrent: 50,
+            retry: false,
         }
     }
 }

@@ -33,8 +33,10 @@ pub struct TargetResult {
     pub status_code: Option<u16>,
     /// Time spent on this target, waiting for its limits included.
     pub duration: Duration,
-    /// Attempts made: 0 or 1 without `retry`.
+    /// Attempts made before the answer: 0 or 1.
     pub attempts: u32,
+    /// It is queued on disk and will be tried until it is delivered or given up.
+    pub queued: bool,
 }
 
 /// Why a target was left out of a publish.
@@ -124,7 +126,7 @@ impl TargetResult {
     /// The target accepted the alert.
     #[must_use]
     pub fn success(&self) -> bool {
-        self.skipped.is_none() && self.error_type.is_none()
+        self.skipped.is_none() && self.error_type.is_none() && !self.queued
     }
 }
 

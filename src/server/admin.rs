@@ -56,12 +56,7 @@ async fn metrics(State(server): State<Server>) -> Response {
     let mut out = String::new();
     match text::encode(&mut out, &server.registry) {
         Ok(()) => ([(header::CONTENT_TYPE, OPEN_METRICS)], out).into_response(),
-        Err(_) => ApiError::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "the metrics could not be encoded",
-        )
-        .into_response(),
+        Err(_) => ApiError::internal("the metrics could not be encoded").into_response(),
     }
 }
 

@@ -1,17 +1,25 @@
 //! The API listener: publish, and reading what Fanfare knows.
 
+mod deadletters;
+mod deliveries;
+mod fields;
 mod inbox;
+mod letter;
+mod page;
 mod publish;
+mod query;
 mod read;
 mod request;
 mod result;
 mod stats;
+mod which;
 
 use std::sync::Arc;
 
 use axum::{
     Router,
     extract::{Request, State},
+    http::{Method, StatusCode, Uri},
     middleware::{self, Next},
     response::Response,
     routing::{any, get, post},
@@ -35,18 +43,38 @@ pub(super) fn router(server: Server) -> Router {
     let routes = Router::new()
         .route("/api/v1/routes", get(read::routes))
         .route("/api/v1/routes/{namespace}/{name}", get(read::route));
+    let deadletters = Router::new()
+        .route("/api/v1/deadletters", get(deadletters::list).delete(deadletters::delete))
+        .route("/api/v1/deadletters/replay", post(deadletters::replay));
+    let deliveries = Router::new().route("/api/v1/deliveries", get(deliveries::list));
     let inbox = Router::new().route("/api/v1/inbox", get(inbox::recent));
     counted(publish, "publish")
         .merge(counted(status, "publish_status"))
         .merge(counted(targets, "targets"))
         .merge(counted(routes, "routes"))
         .merge(counted(inbox, "inbox"))
+        .merge(counted(deadletters, "deadletters"))
+        .merge(counted(deliveries, "deliveries"))
+        .method_not_allowed_fallback(wrong_method)
         .fallback(any(|| async {
             ApiError::not_found(
-                "no such path: try POST /api/v1/publish/parallel, GET /api/v1/targets, GET /api/v1/routes",
+                "no such path: try POST /api/v1/publish/parallel, GET /api/v1/targets, GET /api/v1/routes, GET /api/v1/deliveries?since=1h, GET /api/v1/deadletters",
             )
         }))
         .with_state(server)
+}
+
+/// `Allow` is set by the router.
+async fn wrong_method(method: Method, uri: Uri) -> ApiError {
+    let (path, method): (String, String) =
+        (uri.path().chars().take(100).collect(), method.as_str().chars().take(20).collect());
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        format!(
+            "{path} does not take {method}; the header Allow of this answer says what it takes"
+        ),
+    )
 }
 
 async fn count(

@@ -8,6 +8,8 @@ use axum::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::{publish::Refused, store::Failed};
+
 /// An error answer. The message says what happened and how to fix it.
 #[derive(Debug)]
 pub(super) struct ApiError {
@@ -16,6 +18,16 @@ pub(super) struct ApiError {
     message: String,
     details: Option<Value>,
     retry_after: Option<u32>,
+}
+
+/// Seconds after which a refused sender should try again: what people must mend takes longer.
+pub(super) const fn retry_after(refused: Refused) -> u32 {
+    match refused {
+        Refused::NotReady | Refused::TooManyAlerts | Refused::ShuttingDown | Refused::Behind => 5,
+        Refused::StoreFailed => 15,
+        Refused::StoreFull => 30,
+        Refused::DiskFull => 60,
+    }
 }
 
 #[derive(Serialize)]
@@ -46,9 +58,26 @@ impl ApiError {
 
     /// 503 `unavailable` with `Retry-After`.
     pub(super) fn unavailable(message: impl Into<String>) -> Self {
-        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
-        error.retry_after = Some(5);
-        error
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message).after(5)
+    }
+
+    /// 500 `internal`.
+    pub(super) fn internal(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+    }
+
+    /// 503: the disk failed; the next instance may do better.
+    pub(super) fn failed(failed: &Failed) -> Self {
+        Self::unavailable(format!(
+            "{failed}; this process is ending: look at its log and at the disk of --data-dir"
+        ))
+        .after(retry_after(Refused::StoreFailed))
+    }
+
+    /// Sets `Retry-After`.
+    pub(super) fn after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 
     pub(super) fn details(mut self, details: Value) -> Self {

@@ -19,6 +19,7 @@ use tracing::debug;
 
 use super::{
     Server,
+    error::retry_after,
     listener::Peer,
     metrics::{AlertOutcome, Outcome},
 };
@@ -28,8 +29,6 @@ use crate::{
 };
 
 const JSON: [(header::HeaderName, &str); 1] = [(header::CONTENT_TYPE, "application/json")];
-/// Seconds after which a refused sender should try again.
-const RETRY_AFTER: u32 = 5;
 
 const V2_PATH: &str = "/api/v2/alerts";
 const WEBHOOK_PATH: &str = "/api/v1/webhook";
@@ -102,7 +101,7 @@ async fn accept(server: &Server, batch: Batch, source: Source) -> (Outcome, Resp
             server.metrics.alerts(source, AlertOutcome::Accepted, alerts);
             server.metrics.alerts(source, AlertOutcome::Refused, refused);
             if refused > 0 {
-                (Outcome::Overloaded, overloaded(&Refused::TooManyAlerts.to_string()))
+                overloaded(Refused::TooManyAlerts)
             } else if let Some(text) = error_body {
                 (Outcome::Partial, (StatusCode::BAD_REQUEST, JSON, text).into_response())
             } else {
@@ -111,7 +110,7 @@ async fn accept(server: &Server, batch: Batch, source: Source) -> (Outcome, Resp
         }
         Err(refused) => {
             server.metrics.alerts(source, AlertOutcome::Refused, count);
-            (Outcome::Overloaded, overloaded(&refused.to_string()))
+            overloaded(refused)
         }
     }
 }
@@ -139,10 +138,18 @@ fn malformed(error: &ParseError) -> Response {
 }
 
 /// 503: senders retry it, while many take 429 as final.
-fn overloaded(message: &str) -> Response {
-    let mut response = (StatusCode::SERVICE_UNAVAILABLE, Json(message)).into_response();
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
-    response
+fn overloaded(refused: Refused) -> (Outcome, Response) {
+    let body = Json(refused.to_string());
+    let mut response = (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
+    let seconds = HeaderValue::from(retry_after(refused));
+    response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    let outcome = match refused {
+        Refused::NotReady | Refused::TooManyAlerts | Refused::ShuttingDown => Outcome::Overloaded,
+        Refused::DiskFull | Refused::StoreFull | Refused::Behind | Refused::StoreFailed => {
+            Outcome::Store
+        }
+    };
+    (outcome, response)
 }
 
 fn outcome_of(status: StatusCode) -> Outcome {

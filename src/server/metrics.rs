@@ -34,6 +34,8 @@ pub(super) enum Outcome {
     Unauthorized,
     Timeout,
     Overloaded,
+    /// The store takes nothing: disk full, too slow or failed.
+    Store,
 }
 
 /// What became of one alert.
@@ -73,7 +75,8 @@ struct Word(&'static str);
 
 const SOURCES: [Source; 2] = [Source::V2, Source::Webhook];
 /// Names of the API's endpoints in `api_requests_total`.
-pub(super) const ENDPOINTS: [&str; 5] = ["publish", "publish_status", "targets", "routes", "inbox"];
+pub(super) const ENDPOINTS: [&str; 7] =
+    ["publish", "publish_status", "targets", "routes", "inbox", "deadletters", "deliveries"];
 const CLASSES: [&str; 3] = ["2xx", "4xx", "5xx"];
 
 // === impl Metrics ===
@@ -149,7 +152,7 @@ impl Metrics {
 // === impl Outcome ===
 
 impl Outcome {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Ok,
         Self::Partial,
         Self::BadRequest,
@@ -157,6 +160,7 @@ impl Outcome {
         Self::Unauthorized,
         Self::Timeout,
         Self::Overloaded,
+        Self::Store,
     ];
 
     pub(super) const fn as_str(self) -> &'static str {
@@ -168,6 +172,7 @@ impl Outcome {
             Self::Unauthorized => "unauthorized",
             Self::Timeout => "timeout",
             Self::Overloaded => "overloaded",
+            Self::Store => "store",
         }
     }
 }

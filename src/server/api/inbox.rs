@@ -38,6 +38,7 @@ fn member(member: &Member) -> Value {
     })
 }
 
-fn map(labels: &Labels) -> Map<String, Value> {
+/// Labels or annotations as an object.
+pub(super) fn map(labels: &Labels) -> Map<String, Value> {
     labels.iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
 }

@@ -16,8 +16,11 @@ use super::{
     result,
 };
 use crate::{
-    publish::{Idempotency, MAX_KEY_LENGTH, PublishError},
-    server::{Server, error::ApiError},
+    publish::{Idempotency, MAX_KEY_LENGTH, PublishError, Refused},
+    server::{
+        Server,
+        error::{ApiError, retry_after},
+    },
 };
 
 /// Publishes to the named targets.
@@ -89,6 +92,9 @@ fn refused(error: &PublishError) -> ApiError {
         }
         PublishError::NotReady | PublishError::ShuttingDown => {
             ApiError::unavailable(error.to_string())
+        }
+        PublishError::StoreFailed => {
+            ApiError::unavailable(error.to_string()).after(retry_after(Refused::StoreFailed))
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `GET /api/v1/targets` and `/routes`: the objects as Fanfare sees them now.
 
+use std::collections::BTreeMap;
+
 use axum::{
     Json,
     extract::{Path, State},
@@ -11,6 +13,7 @@ use tokio::time::Instant;
 use super::stats::millis;
 use crate::{
     api::{RouteKey, TargetKey, TargetType},
+    publish::Waiting,
     registry::{Moment, RouteEntry, Snapshot, TargetEntry, project_route, project_target},
     server::{Server, error::ApiError},
 };
@@ -18,8 +21,12 @@ use crate::{
 pub(super) async fn targets(State(server): State<Server>) -> Json<Value> {
     let snapshot = server.snapshot.borrow().clone();
     let now = now();
-    let items: Vec<_> =
-        snapshot.targets.iter().map(|(key, entry)| show_target(key, entry, now)).collect();
+    let waiting: BTreeMap<_, _> = server.replay.waiting().into_iter().collect();
+    let items: Vec<_> = snapshot
+        .targets
+        .iter()
+        .map(|(key, entry)| show_target(key, entry, waiting.get(key), now))
+        .collect();
     Json(json!({ "items": items }))
 }
 
@@ -30,7 +37,11 @@ pub(super) async fn target(
     let snapshot = server.snapshot.borrow().clone();
     let key = TargetKey::new(&namespace, &name);
     match snapshot.targets.get(&key) {
-        Some(entry) => Ok(Json(show_target(&key, entry, now()))),
+        Some(entry) => {
+            let waiting = server.replay.waiting();
+            let waiting = waiting.iter().find(|(target, _)| *target == key);
+            Ok(Json(show_target(&key, entry, waiting.map(|(_, waiting)| waiting), now())))
+        }
         None => {
             Err(ApiError::not_found(format!("no target {key}; GET /api/v1/targets lists them")))
         }
@@ -61,7 +72,13 @@ fn now() -> Moment {
     Moment { mono: Instant::now(), wall: Timestamp::now() }
 }
 
-fn show_target(key: &TargetKey, entry: &TargetEntry, now: Moment) -> Value {
+fn show_target(
+    key: &TargetKey,
+    entry: &TargetEntry,
+    waiting: Option<&Waiting>,
+    now: Moment,
+) -> Value {
+    let waiting = waiting.copied().unwrap_or_default();
     let (generation, labels, kind) = match entry {
         TargetEntry::Accepted(target) => (target.generation, &target.labels, Some(target.kind)),
         TargetEntry::Rejected(target) => (target.generation, &target.labels, target.kind),
@@ -72,7 +89,12 @@ fn show_target(key: &TargetKey, entry: &TargetEntry, now: Moment) -> Value {
         "type": kind.map(TargetType::as_str),
         "generation": generation,
         "labels": labels,
-        "status": timeless(json!(project_target(entry, None, now.wall))),
+        "waiting": {
+            "owed": waiting.owed,
+            "queued": waiting.queued,
+            "oldest_accepted_at": waiting.oldest,
+        },
+        "status": timeless(json!(project_target(entry, None, now))),
     });
     if let TargetEntry::Accepted(target) = entry {
         let stats = target.live.stats(now);
@@ -83,6 +105,13 @@ fn show_target(key: &TargetKey, entry: &TargetEntry, now: Moment) -> Value {
             "failed": stats.failed,
             "skipped": stats.skipped,
             "in_flight": stats.in_flight,
+        });
+        let trial = target.live.circuit_opens_at(now.mono);
+        let wait = trial.map(|trial| trial.saturating_duration_since(now.mono));
+        shown["circuit"] = json!({
+            "state": target.live.circuit(),
+            "message": target.live.circuit_view(now.mono).message,
+            "next_trial_at": wait.and_then(|wait| now.wall.checked_add(wait).ok()),
         });
         shown["last_success"] = json!(stats.last_success);
         shown["last_failure"] = json!(stats.last_failure);

@@ -182,11 +182,6 @@ fn names(names: Option<Vec<String>>, namespace: Option<&str>) -> Result<Vec<Targ
 impl OptionsBody {
     fn check(self, selection: &Selection) -> Result<Options, ApiError> {
         let defaults = Options::default();
-        if self.retry == Some(true) {
-            return Err(ApiError::invalid(
-                "options.retry: true needs the durable queue, which this version does not have; leave it out and send again what failed",
-            ));
-        }
         let timeout = self.timeout.map_or(defaults.timeout, api::Duration::get);
         if timeout.is_zero() || timeout > MAX_TIMEOUT {
             return Err(ApiError::invalid("options.timeout must be more than 0s and at most 5m"));
@@ -205,6 +200,7 @@ impl OptionsBody {
                 .unwrap_or(defaults.enable_circuit_breaker),
             timeout: Duration::min(timeout, MAX_TIMEOUT),
             max_concurrent,
+            retry: self.retry.unwrap_or(defaults.retry),
         })
     }
 }

@@ -13,22 +13,25 @@ use crate::{
     server::error::ApiError,
 };
 
-/// The answer: the first that holds of any success 200, timed out 504, any failure 502, all
-/// disabled 409, all skipped 503. Every answer carries the full result.
+/// The answer: the first that holds of any success 200, any queued 202, timed out 504, any failure
+/// 502, all disabled 409, all skipped 503. Every answer carries the full result.
 pub(super) fn answer(result: &PublishResult) -> Response {
     let body = json(result);
     match verdict(result) {
-        None => (StatusCode::OK, Json(Value::Object(body))).into_response(),
-        Some(error) => error.beside(body),
+        Ok(status) => (status, Json(Value::Object(body))).into_response(),
+        Err(error) => error.beside(body),
     }
 }
 
-fn verdict(result: &PublishResult) -> Option<ApiError> {
+fn verdict(result: &PublishResult) -> Result<StatusCode, ApiError> {
     if result.success_count() > 0 {
-        return None;
+        return Ok(StatusCode::OK);
+    }
+    if result.results.iter().any(|result| result.queued) {
+        return Ok(StatusCode::ACCEPTED);
     }
     if result.timed_out {
-        return Some(ApiError::new(
+        return Err(ApiError::new(
             StatusCode::GATEWAY_TIMEOUT,
             "timeout",
             "no target accepted the alert before options.timeout passed; the results say where each one was",
@@ -36,14 +39,24 @@ fn verdict(result: &PublishResult) -> Option<ApiError> {
     }
     let failed = result.failure_count();
     if failed > 0 {
-        return Some(ApiError::new(
+        return Err(ApiError::new(
             StatusCode::BAD_GATEWAY,
             "all_targets_failed",
             format!("none of {failed} targets accepted the alert; the results say why for each"),
         ));
     }
-    let enabled = result.results.iter().any(|result| result.skipped != Some(SkipReason::Disabled));
-    Some(if enabled {
+    let left_out = |reason| result.results.iter().any(|result| result.skipped == Some(reason));
+    let ill = left_out(SkipReason::Unhealthy) || left_out(SkipReason::Degraded);
+    Err(if left_out(SkipReason::CircuitOpen) {
+        let also = if ill { "; options.strategy PublishToAll sends to unhealthy ones" } else { "" };
+        ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no_healthy_targets",
+            format!(
+                "every target was skipped, some because what was sent lately failed (circuit_open): wait, or send with options.retry true, which queues it, or with options.enable_circuit_breaker false, which tries all the same{also}"
+            ),
+        )
+    } else if ill {
         ApiError::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "no_healthy_targets",
@@ -92,7 +105,7 @@ fn one(result: &TargetResult) -> Value {
         "attempts": result.attempts,
         "skipped": result.skipped.is_some(),
         "skip_reason": result.skipped.map(SkipReason::as_str),
-        "queued": false,
+        "queued": result.queued,
     })
 }
 

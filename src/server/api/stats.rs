@@ -11,8 +11,12 @@ use crate::{publish::TargetStats, registry::TargetEntry, server::Server};
 pub(super) async fn status(State(server): State<Server>) -> Json<Value> {
     let totals = server.publisher.stats();
     let snapshot = server.snapshot.borrow().clone();
+    let mut circuits = BTreeMap::from([("Closed", 0_u32), ("HalfOpen", 0), ("Open", 0)]);
     let mut by_state: BTreeMap<(&str, &str), u32> = BTreeMap::new();
     for entry in snapshot.targets.values() {
+        if let TargetEntry::Accepted(target) = entry {
+            *circuits.entry(target.live.circuit().as_str()).or_default() += 1;
+        }
         let (kind, state) = match entry {
             TargetEntry::Accepted(target) if target.suspended() => {
                 (target.kind.as_str(), "Suspended")
@@ -43,6 +47,7 @@ pub(super) async fn status(State(server): State<Server>) -> Json<Value> {
         "p95_ms": millis(totals.p95),
         "p99_ms": millis(totals.p99),
         "targets_by_type_and_state": targets,
+        "targets_by_circuit": circuits,
         "targets": totals.targets.iter().map(one).collect::<Vec<_>>(),
     }))
 }

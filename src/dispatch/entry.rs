@@ -1,0 +1,328 @@
+//! The rules of what is owed, for one (route, alert, target).
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{
+    AlertId, Origin, Queued, Slot, Verdict, Why,
+    held::Held,
+    lane::{Lanes, Place},
+    link::{Delivery, Link, Member},
+    log::Log,
+    names::Names,
+    notice::{Content, Writer},
+    told::Told,
+};
+use crate::{
+    alert::{Notification, Status},
+    clock::Moment,
+};
+
+/// What the rules work on beside the alerts.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) names: Names,
+    pub(super) lanes: Lanes,
+    pub(super) log: Log,
+    pub(super) writer: Writer,
+    /// Resolves that one target too many is owed, perhaps.
+    pub(super) over: Vec<Slot>,
+}
+
+/// One entry with everything that decides about it.
+pub(super) struct Entry<'a> {
+    pub(super) slot: Slot,
+    /// The route wants the alert.
+    pub(super) matches: bool,
+    pub(super) delivery: &'a Delivery,
+    pub(super) member: &'a Member,
+    pub(super) told: &'a mut Told,
+    /// What the alert says; `None` while it is stale.
+    pub(super) content: Option<&'a Content>,
+    /// Everything that it says is on disk.
+    pub(super) confirmed: bool,
+    pub(super) dirty: &'a mut (bool, bool),
+    pub(super) desk: &'a mut Desk,
+    pub(super) now: Moment,
+}
+
+// === impl Held ===
+
+impl Held {
+    /// Does something with every entry.
+    pub(super) fn each(
+        &mut self,
+        (id, now): (AlertId, Moment),
+        desk: &mut Desk,
+        mut rule: impl FnMut(&mut Entry<'_>),
+    ) {
+        let content = Content::of(self);
+        let Self { links, dirty, unconfirmed, .. } = self;
+        for Link { route, matches, delivery, told } in links {
+            for (member, told) in delivery.members.iter().zip(told.iter_mut()) {
+                rule(&mut Entry {
+                    slot: Slot { target: member.id, route: *route, alert: id },
+                    matches: *matches,
+                    delivery,
+                    member,
+                    told,
+                    content: content.as_ref(),
+                    confirmed: *unconfirmed == 0,
+                    dirty,
+                    desk,
+                    now,
+                });
+            }
+        }
+    }
+
+    /// Does something with one entry, if there is one.
+    pub(super) fn one<R>(
+        &mut self,
+        (slot, now): (Slot, Moment),
+        desk: &mut Desk,
+        rule: impl FnOnce(&mut Entry<'_>) -> R,
+    ) -> Option<R> {
+        let content = Content::of(self);
+        let Self { links, dirty, unconfirmed, .. } = self;
+        let Link { matches, delivery, told, .. } =
+            links.iter_mut().find(|link| link.route == slot.route)?;
+        let at = delivery.find(slot.target)?;
+        Some(rule(&mut Entry {
+            slot,
+            matches: *matches,
+            delivery,
+            member: &delivery.members[at],
+            told: &mut told[at],
+            content: content.as_ref(),
+            confirmed: *unconfirmed == 0,
+            dirty,
+            desk,
+            now,
+        }))
+    }
+}
+
+// === impl Entry ===
+
+impl Entry<'_> {
+    /// Something must be told, now or as soon as it may be.
+    pub(super) fn owes(&self) -> bool {
+        self.content.is_some_and(|content| {
+            let demand = self.delivery.demand(self.matches);
+            !self.member.needs_every() && self.told.owes(content.says, demand, self.now.wall)
+        })
+    }
+
+    /// Nothing may be sent, whatever is owed.
+    pub(super) fn is_muted(&self) -> bool {
+        self.delivery.mutes(self.member)
+    }
+
+    /// When what is owed was accepted: `maxAge` counts from here.
+    pub(super) fn since(&self) -> Timestamp {
+        let repeat = self.delivery.terms.repeat_interval;
+        self.content.map_or(self.now.wall, |content| {
+            self.told.owed_since(content.says, content.changed_at, repeat)
+        })
+    }
+
+    /// The alert says something else than `was`. What was owed is owed no more, and counts as
+    /// superseded unless its end is known already.
+    pub(super) fn news(&mut self, was: Option<&Content>) {
+        if let Some(was) = was {
+            let version = was.says.version;
+            let superseded = if self.told.place == Place::InFlight {
+                self.told.flying != version && (self.matches || self.told.open())
+            } else {
+                self.told.owes_change(was.says, self.matches)
+                    && !self.told.is_dead_lettered(version)
+            };
+            if superseded && !self.member.needs_every() && !self.delivery.provisional {
+                let notification = self.write(was);
+                self.end(Why::Superseded, notification, was.changed_at, false);
+            }
+        }
+        self.told.news();
+        self.desk.lanes.count_resolve(self.slot, self.told, false);
+        if self.told.place != Place::InFlight {
+            self.desk.lanes.idle(self.slot, self.told);
+        }
+        self.close();
+        self.tell_every();
+    }
+
+    /// The route no longer wants the alert.
+    pub(super) fn news_is_lost(&mut self, content: &Content) {
+        let says = content.says;
+        if says.status != Status::Firing || self.told.place == Place::InFlight {
+            return;
+        }
+        self.desk.lanes.idle(self.slot, self.told);
+        if self.told.owes_change(says, true)
+            && !self.told.is_dead_lettered(says.version)
+            && !self.member.needs_every()
+        {
+            let notification = self.write(content);
+            self.end(Why::Superseded, notification, content.changed_at, false);
+        }
+    }
+
+    /// Notes that a target need not hear of an end, because it surely never heard of the problem.
+    pub(super) fn close(&mut self) {
+        let Some(says) = self.content.map(|content| content.says) else { return };
+        let deaf = says.status == Status::Resolved
+            && self.told.place != Place::InFlight
+            && !self.told.open()
+            && !self.told.is_skipped(says.version)
+            && !self.member.needs_every();
+        if deaf && (self.matches || !self.told.is_blank()) {
+            self.told.close(says.version);
+            self.mark();
+        }
+    }
+
+    /// Where every transition is needed, this one goes into the queue, and counts as told.
+    pub(super) fn tell_every(&mut self) {
+        let Some(content) = self.content.filter(|_| self.member.needs_every()) else { return };
+        self.desk.lanes.count_resolve(self.slot, self.told, false);
+        if self.told.place == Place::InFlight {
+            return;
+        }
+        self.desk.lanes.idle(self.slot, self.told);
+        let route_muted = self.delivery.terms.suspended || self.delivery.provisional;
+        if route_muted || !self.told.owes_change(content.says, self.matches) {
+            return;
+        }
+        if content.says.status == Status::Firing || self.member.recipient.send_resolved {
+            let queued = Queued {
+                target: self.member.recipient.target.clone(),
+                uid: self.member.recipient.uid.clone(),
+                origin: Origin::Every(self.delivery.key.clone()),
+                notification: self.write(content),
+                accepted_at: self.since(),
+                attempts: 0,
+                limit: self.member.recipient.limits.queue,
+            };
+            self.desk.log.enqueue(queued);
+        }
+        self.told.deliver(content.says, self.now.wall);
+        self.mark();
+    }
+
+    /// Puts the entry where it belongs: what is owed and may be sent is ready, what is not is nowhere.
+    pub(super) fn offer(&mut self) {
+        if self.member.needs_every() {
+            return;
+        }
+        self.absorb();
+        let wanted = self.owes() && !self.is_muted();
+        match self.told.place {
+            Place::Idle if wanted && self.confirmed => {
+                let since = self.since();
+                self.desk.lanes.place(self.slot, self.told, Place::Ready, since);
+            }
+            Place::Ready | Place::Held | Place::Waiting if !wanted => {
+                self.desk.lanes.idle(self.slot, self.told);
+            }
+            _ => {}
+        }
+        self.count_resolve();
+    }
+
+    /// Notes what is not sent because the route leaves resolves out: or the next firing would
+    /// look like one that was told already.
+    fn absorb(&mut self) {
+        let Some(says) = self.content.map(|content| content.says) else { return };
+        if !self.member.recipient.send_resolved
+            && !self.delivery.provisional
+            && self.told.place != Place::InFlight
+            && says.status == Status::Resolved
+            && self.told.owes_change(says, self.matches)
+        {
+            self.desk.lanes.idle(self.slot, self.told);
+            self.told.deliver(says, self.now.wall);
+            self.mark();
+        }
+    }
+
+    pub(super) fn count_resolve(&mut self) {
+        let owed = self.content.is_some_and(|content| {
+            content.says.status == Status::Resolved
+                && self.told.owes_change(content.says, self.matches)
+        }) && !self.delivery.provisional;
+        let limit = self.member.recipient.limits.queue.max_notifications as usize;
+        let count = self.desk.lanes.count_resolve(self.slot, self.told, owed);
+        if count.is_some_and(|count| count > limit) {
+            self.desk.over.push(self.slot);
+        }
+    }
+
+    /// A slot that was popped: what becomes of it?
+    pub(super) fn judge(&mut self, decide: impl FnOnce(Status) -> Verdict) -> Option<Verdict> {
+        let content = self.content.filter(|_| self.confirmed && !self.is_muted() && self.owes());
+        let Some(content) = content else {
+            self.desk.lanes.idle(self.slot, self.told);
+            return None;
+        };
+        let says = content.says;
+        let verdict = match decide(says.status) {
+            Verdict::Skip if says.status == Status::Resolved => Verdict::Hold,
+            verdict => verdict,
+        };
+        match verdict {
+            Verdict::Send => {}
+            Verdict::Hold => {
+                let since = self.since();
+                self.desk.lanes.place(self.slot, self.told, Place::Held, since);
+            }
+            Verdict::Skip => {
+                let (notification, since) = (self.write(content), self.since());
+                self.end(Why::Skipped, notification, since, false);
+                self.told.skip(says.version, self.now.wall);
+                self.desk.lanes.idle(self.slot, self.told);
+                self.mark();
+            }
+        }
+        Some(verdict)
+    }
+
+    /// An attempt begins.
+    pub(super) fn begin(&mut self, content: &Content) -> Begun {
+        let (notification, since) = (self.write(content), self.since());
+        let must_commit = self.told.begin(content.says, self.delivery.terms.repeat_interval);
+        if must_commit {
+            self.mark();
+        }
+        self.told.token = self.desk.lanes.token();
+        self.desk.lanes.place(self.slot, self.told, Place::InFlight, since);
+        Begun { notification, since, must_commit }
+    }
+
+    /// Lets the entry wait.
+    pub(super) fn wait(&mut self, until: Option<Instant>) {
+        let since = self.since();
+        // A wait without an end that can be named is as good as for ever.
+        let until = until.unwrap_or(self.now.mono + std::time::Duration::from_hours(24 * 365));
+        self.desk.lanes.wait(self.slot, self.told, until, since);
+    }
+
+    pub(super) fn write(&mut self, content: &Content) -> Arc<Notification> {
+        let of = (self.slot.alert, self.slot.route);
+        let to = (self.delivery, self.member, &*self.told);
+        self.desk.writer.write(content, of, to, self.now.wall)
+    }
+
+    pub(super) fn mark(&mut self) {
+        self.desk.log.told(self.slot.alert, self.dirty);
+    }
+}
+
+/// What belongs to an attempt that begins.
+pub(super) struct Begun {
+    pub(super) notification: Arc<Notification>,
+    pub(super) since: Timestamp,
+    pub(super) must_commit: bool,
+}

@@ -1,0 +1,93 @@
+//! What is to be written, and what came to its end: collected until somebody takes it.
+
+use super::{
+    AlertId, Ended, Fact, Queued, RouteTold, State, ToldRecord, held::Held, link::Link, told::Told,
+};
+
+/// Changes since they were last taken.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    /// Alerts of which something is to be written, each once.
+    dirty: Vec<AlertId>,
+    queued: Vec<Queued>,
+    forgotten: Vec<AlertId>,
+    pub(super) ended: Vec<Ended>,
+}
+
+// === impl Log ===
+
+impl Log {
+    /// The alert's own record is to be written.
+    pub(super) fn alert(&mut self, id: AlertId, dirty: &mut (bool, bool)) {
+        self.note(id, *dirty);
+        dirty.0 = true;
+    }
+
+    /// What everyone was told about the alert is to be written.
+    pub(super) fn told(&mut self, id: AlertId, dirty: &mut (bool, bool)) {
+        self.note(id, *dirty);
+        dirty.1 = true;
+    }
+
+    fn note(&mut self, id: AlertId, dirty: (bool, bool)) {
+        if dirty == (false, false) {
+            self.dirty.push(id);
+        }
+    }
+
+    pub(super) fn enqueue(&mut self, queued: Queued) {
+        self.queued.push(queued);
+    }
+
+    pub(super) fn forget(&mut self, id: AlertId) {
+        self.forgotten.push(id);
+    }
+}
+
+// === impl State ===
+
+impl State {
+    /// Everything that changed since the last call, to be written in this order and in one commit.
+    pub fn take_facts(&mut self) -> Vec<Fact> {
+        let log = &mut self.desk.log;
+        let mut facts = Vec::with_capacity(log.dirty.len());
+        for id in std::mem::take(&mut log.dirty) {
+            let Some(held) = self.alerts.get_mut(&id) else { continue };
+            let (alert, told) = std::mem::take(&mut held.dirty);
+            if alert {
+                facts.push(Fact::Alert(id, held.record()));
+            }
+            if told {
+                facts.push(Fact::Told(id, record(held)));
+            }
+            held.on_disk = true;
+        }
+        facts.extend(log.queued.drain(..).map(Fact::Enqueue));
+        facts.extend(log.forgotten.drain(..).map(Fact::Forget));
+        facts
+    }
+
+    /// What came to its end without being told since the last call, except for what
+    /// [`State::settle`] returned.
+    pub fn take_ended(&mut self) -> Vec<Ended> {
+        std::mem::take(&mut self.desk.log.ended)
+    }
+}
+
+/// The notification log's record of an alert.
+fn record(held: &Held) -> ToldRecord {
+    let route = |link: &Link| {
+        let looked_for = link.is_looked_for();
+        let said = |told: &Told| {
+            let known = !told.is_unknown() || (!looked_for && told.may_know());
+            known && (link.matches || !told.is_blank())
+        };
+        let entries = link.entries().filter(|(_, told)| said(told)).map(|(member, told)| {
+            let recipient = &member.recipient;
+            told.record(recipient.target.clone(), recipient.uid.clone(), looked_for)
+        });
+        RouteTold { route: link.delivery.key.clone(), entries: entries.collect() }
+    };
+    let routes = held.links.iter().map(route).filter(|route| !route.entries.is_empty()).collect();
+    ToldRecord { routes }
+}

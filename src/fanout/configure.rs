@@ -1,0 +1,145 @@
+//! Taking over a new picture of the configuration.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use tracing::{debug, info};
+
+use super::{
+    desk::Shared,
+    policy::{recipients, uid},
+};
+use crate::{
+    api::TargetKey,
+    clock::Moment,
+    delivery::Transport,
+    registry::{Snapshot, TargetEntry},
+    store::{DeadReason, Op},
+};
+
+/// How targets changed from one picture to the next.
+#[derive(Debug, Default)]
+struct Turns {
+    /// Another endpoint or other credentials: what failed is worth a try at once.
+    renewed: BTreeSet<TargetKey>,
+    /// No longer suspended, or usable again.
+    resumed: Vec<TargetKey>,
+}
+
+// === impl Shared ===
+
+impl<T: Transport> Shared<T> {
+    /// Takes over the registry's present picture. One that is not complete says nothing: what is
+    /// missing in it may exist.
+    pub(super) fn configure(&self) {
+        let snapshot = self.courier.snapshot();
+        if !snapshot.complete {
+            return;
+        }
+        let now = Moment::now();
+        let mut desk = self.desk();
+        let plan = Arc::new(recipients(&snapshot, &mut desk.limits));
+        let turns = Turns::between(&desk.snapshot, &snapshot);
+        self.drop_orphans(&snapshot);
+        let owed = desk.state.reconfigure(plan, now);
+        debug!(generation = snapshot.generation, owed = owed.len(), "Routes taken over");
+        // Before anything can be seen: a lane compares.
+        desk.snapshot = snapshot;
+        let Snapshot { targets, .. } = &*desk.snapshot.clone();
+        desk.trials.retain(|key, _| targets.contains_key(key));
+        desk.resumed.retain(|key, _| targets.contains_key(key));
+        for key in &turns.resumed {
+            desk.resumed.insert(key.clone(), now.wall);
+        }
+        let renewed = desk.state.recovered(&turns.renewed);
+        self.submit(&mut desk, true);
+        self.release(&mut desk, owed);
+        self.count_held(&mut desk);
+        drop(desk);
+        self.listed.cancel();
+        for key in renewed.iter().chain(&turns.resumed) {
+            self.lanes.wake(key);
+        }
+        for (key, _) in self.backlog().targets() {
+            self.lanes.wake(&key);
+        }
+        for key in &turns.renewed {
+            self.lanes.stir(key);
+        }
+    }
+
+    /// What waits for targets that are gone, or were made anew, is given up.
+    fn drop_orphans(&self, snapshot: &Snapshot) {
+        let mut ops = Vec::new();
+        for (target, of) in self.backlog().targets() {
+            let exists = snapshot.targets.get(&target).is_some_and(|entry| **uid(entry) == *of);
+            if !exists {
+                info!(to = %target, "What waits for a target that is gone goes to the dead letters");
+                self.backlog().forget(&target);
+                let reason = DeadReason::TargetDeleted;
+                ops.push(Op::DropQueue { target, uid: of, reason });
+            }
+        }
+        if !ops.is_empty() {
+            self.backlog().submit(ops, true);
+        }
+    }
+
+    /// Targets are well again, or their circuit may be tried.
+    pub(super) fn recover(&self, keys: &BTreeSet<TargetKey>) {
+        let mut desk = self.desk();
+        let closed = |key: &&TargetKey| {
+            let target = desk.snapshot.target(key);
+            target.is_some_and(|it| it.live.circuit() == crate::api::CircuitState::Closed)
+        };
+        let well: BTreeSet<TargetKey> = keys.iter().filter(closed).cloned().collect();
+        let work = desk.state.recovered(&well);
+        for key in &well {
+            desk.trials.remove(key);
+        }
+        drop(desk);
+        if !work.is_empty() {
+            info!(targets = work.len(), "Targets are back: trying what they are owed");
+        }
+        for key in &work {
+            self.lanes.wake(key);
+        }
+        for key in keys {
+            self.lanes.stir(key);
+        }
+        self.touch();
+    }
+}
+
+// === impl Turns ===
+
+impl Turns {
+    fn between(before: &Snapshot, after: &Snapshot) -> Self {
+        let mut turns = Self::default();
+        if Arc::ptr_eq(&before.targets, &after.targets) {
+            return turns;
+        }
+        for (key, entry) in after.targets.iter() {
+            let TargetEntry::Accepted(new) = entry else { continue };
+            let Some(old) = before.targets.get(key) else { continue };
+            match old {
+                TargetEntry::Accepted(old) => {
+                    if Arc::ptr_eq(old, new) {
+                        continue;
+                    }
+                    if old.suspended() && !new.suspended() {
+                        turns.resumed.push(key.clone());
+                    }
+                    if old.uid == new.uid && !Arc::ptr_eq(&old.live, &new.live) {
+                        turns.renewed.insert(key.clone());
+                    }
+                }
+                TargetEntry::Rejected(old) if old.uid == new.uid && !new.suspended() => {
+                    turns.resumed.push(key.clone());
+                    turns.renewed.insert(key.clone());
+                }
+                TargetEntry::Rejected(_) => {}
+            }
+        }
+        turns
+    }
+}

@@ -1,0 +1,115 @@
+//! What is written about attempts and outcomes: history and dead letters. Pure.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+
+use crate::{
+    alert::Notification,
+    api::{RouteKey, TargetKey},
+    delivery::{Attempt, Class, Failure},
+    publish::ErrorType,
+    store::{AttemptRecord, DeadLetter, DeadReason, Op, Outcome},
+};
+
+/// Longest message of a dead letter, in bytes.
+const MAX_MESSAGE: usize = 1024;
+
+/// Which notification, for whom.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct About<'a> {
+    pub(super) target: &'a TargetKey,
+    /// `None`: a publish.
+    pub(super) route: Option<&'a RouteKey>,
+    pub(super) notification: &'a Arc<Notification>,
+}
+
+/// What is known of a notification that was given up, beside what it is about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct GivenUp<'a> {
+    pub(super) uid: &'a Arc<str>,
+    pub(super) reason: DeadReason,
+    pub(super) message: &'a str,
+    pub(super) status_code: Option<u16>,
+    pub(super) attempts: u32,
+    pub(super) accepted_at: Timestamp,
+}
+
+/// What an attempt came to, as the history names it.
+pub(super) fn outcome(attempt: &Attempt) -> Outcome {
+    match &attempt.result {
+        Ok(()) => Outcome::Delivered,
+        Err(Failure { class: Class::Rejected | Class::Gone, .. }) => Outcome::Rejected,
+        Err(_) => Outcome::Failed,
+    }
+}
+
+// === impl About ===
+
+impl About<'_> {
+    /// An attempt; `number` counts the attempts of this notification from 1.
+    pub(super) fn attempted(self, number: u32, attempt: &Attempt, at: Timestamp) -> Op {
+        let error_type = attempt.result.as_ref().err().map(|failure| failure.error_type);
+        let mut record = self.record(outcome(attempt), at);
+        record.attempt = number;
+        record.error_type = error_type;
+        record.status_code = attempt.status_code;
+        record.duration = attempt.latency;
+        Op::Attempt(Box::new(record))
+    }
+
+    /// An attempt that was cut off before its end.
+    pub(super) fn cut_off(self, number: u32, after: Duration, at: Timestamp) -> Op {
+        let mut record = self.record(Outcome::Cancelled, at);
+        record.attempt = number;
+        record.error_type = Some(ErrorType::Cancelled);
+        record.duration = after;
+        Op::Attempt(Box::new(record))
+    }
+
+    /// An outcome that came without an attempt.
+    pub(super) fn ended(self, outcome: Outcome, at: Timestamp) -> Op {
+        Op::Attempt(Box::new(self.record(outcome, at)))
+    }
+
+    /// A dead letter.
+    pub(super) fn dead_letter(self, given_up: GivenUp<'_>, at: Timestamp) -> Op {
+        let GivenUp { uid, reason, message, status_code, attempts, accepted_at } = given_up;
+        let end = (0..=message.len().min(MAX_MESSAGE))
+            .rev()
+            .find(|end| message.is_char_boundary(*end))
+            .unwrap_or(0);
+        Op::DeadLetter(Box::new(DeadLetter {
+            at,
+            target: self.target.clone(),
+            uid: uid.clone(),
+            route: self.route.cloned(),
+            reason,
+            message: message[..end].to_owned(),
+            status_code,
+            attempts,
+            accepted_at,
+            notification: self.notification.clone(),
+        }))
+    }
+
+    fn record(self, outcome: Outcome, at: Timestamp) -> AttemptRecord {
+        let labels = match self.notification.members.first() {
+            Some(member) => &member.alert.labels,
+            None => &self.notification.group_labels,
+        };
+        AttemptRecord {
+            at,
+            fingerprint: labels.fingerprint(),
+            notification: self.notification.id.clone(),
+            status: self.notification.status,
+            target: self.target.clone(),
+            route: self.route.cloned(),
+            attempt: 0,
+            outcome,
+            error_type: None,
+            status_code: None,
+            duration: Duration::ZERO,
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The one thread that writes. What arrives during one commit goes into the next.
+
+use std::{io::ErrorKind, sync::Arc, thread};
+
+use jiff::Timestamp;
+
+use super::{
+    batch::Batch,
+    fault::{During as _, Fault, guarded},
+    inbox::{Next, Work},
+    shared::{Shared, now},
+    space::{Bounds, Content, Probe, Reserve},
+    writer::{Changed, Writer},
+};
+
+/// The one who writes.
+pub(super) struct Committer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) writer: Writer,
+    pub(super) space: Space,
+}
+
+/// How the committer looks at the space.
+pub(super) struct Space {
+    pub(super) bounds: Bounds,
+    /// `None`: the file is not on a disk.
+    pub(super) probe: Option<Probe>,
+    pub(super) reserve: Option<Reserve>,
+}
+
+// === impl Committer ===
+
+impl Committer {
+    /// Writes until the store is closed or the disk fails.
+    pub(super) fn run(mut self) {
+        loop {
+            if self.shared.sample_due(false)
+                && let Err(fault) = self.sample()
+            {
+                return self.fail(fault);
+            }
+            let next = self.shared.inbox().next(now());
+            match next {
+                Next::Wait(None) => thread::park(),
+                Next::Wait(Some(time)) => thread::park_timeout(time),
+                // A reader met what ends all writing.
+                Next::End if self.shared.has_failed() => return drop(self.take_database()),
+                Next::End => return self.close(),
+                Next::Commit(work) => {
+                    if let Err(fault) = self.commit(work) {
+                        return self.fail(fault);
+                    }
+                    if self.shared.sample_due(true)
+                        && let Err(fault) = self.sample()
+                    {
+                        return self.fail(fault);
+                    }
+                }
+            }
+        }
+    }
+
+    fn commit(&mut self, Work { tasks, upto, bytes }: Work) -> Result<(), Fault> {
+        let start = now();
+        let (tasks_count, operations) = (tasks.len(), self.writer.operations.0);
+        let written = guarded("write", || self.write(Batch::of(tasks)));
+        let took = now().duration_since(start);
+        let operations = self.writer.operations.0 - operations;
+        self.shared.figures.operations.inc_by(operations);
+        self.shared.figures.commit(written.is_ok(), took);
+        let changed = written?;
+        self.judge();
+        self.shared.committed(&self.writer, changed, upto, bytes);
+        tracing::trace!(
+            facts = tasks_count,
+            operations,
+            bytes,
+            took = ?took,
+            "Committed"
+        );
+        Ok(())
+    }
+
+    fn write(&mut self, batch: Batch) -> Result<Changed, Fault> {
+        let txn = {
+            let database = self.shared.database.read();
+            let database = database.unwrap_or_else(std::sync::PoisonError::into_inner);
+            let closed = || Fault::damaged("begin a commit", "the file is closed");
+            database.as_ref().ok_or_else(closed)?.begin_write().during("begin a commit")?
+        };
+        let mut txn = txn;
+        txn.set_quick_repair(true);
+        let changed = self.writer.write(&txn, batch, Timestamp::now())?;
+        txn.commit().during("commit")?;
+        Ok(changed)
+    }
+
+    fn content(&self) -> Content {
+        Content {
+            length: self.shared.watch.length(),
+            stored: self.writer.stored_bytes(),
+            queued: self.writer.queued_bytes(),
+        }
+    }
+
+    /// Holds what was just written against the store's own limits, which need no question to the
+    /// system: within the second between two samples they could be exceeded many times over.
+    fn judge(&self) {
+        self.shared.judged(self.space.bounds.judge(None, self.content()));
+    }
+
+    /// Looks at the space, and whether the next start would find what is written.
+    pub(super) fn sample(&mut self) -> Result<(), Fault> {
+        let content = self.content();
+        let system = match self.space.probe.as_ref().map(|probe| probe()) {
+            Some(Err(error)) if error.kind() == ErrorKind::NotFound => {
+                return Err(Fault {
+                    step: "find the file",
+                    message: format!("it was deleted or moved while in use ({error})"),
+                    damage: false,
+                });
+            }
+            Some(Err(error)) => {
+                tracing::warn!(%error, "Can't ask for free space");
+                None
+            }
+            asked => asked.and_then(Result::ok),
+        };
+        let room = self.space.bounds.judge(system, content);
+        self.shared.sampled(room, system.map_or(0, |system| system.free));
+        if let (Some(system), Some(reserve)) = (system, &self.space.reserve) {
+            reserve.adjust(system.free, self.space.bounds.low_water(system));
+        }
+        Ok(())
+    }
+
+    /// Nothing is written any more.
+    fn fail(self, fault: Fault) {
+        self.shared.fail(fault);
+        drop(self.take_database());
+    }
+
+    fn close(self) {
+        let closed = self.take_database().map(redb::Database::close);
+        if let Some(Err(error)) = closed {
+            tracing::warn!(%error, "The store was not closed cleanly; the next start repairs it");
+        }
+        self.shared.progress.send_modify(|progress| progress.closed = true);
+    }
+
+    fn take_database(&self) -> Option<redb::Database> {
+        let database = self.shared.database.write();
+        database.unwrap_or_else(std::sync::PoisonError::into_inner).take()
+    }
+}

@@ -1,0 +1,213 @@
+//! The store on redb: the handle that everybody shares.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    thread::{self, JoinHandle},
+};
+
+use jiff::Timestamp;
+
+use super::{
+    AttemptRecord, DeadLetter, DeadLetterFilter, DeadLetterId, DeadReason, DeliveryFilter, Failed,
+    Full, IdempotencyRecord, Op, OpenError, Page, QueueId, QueueSize, Restored, Seq, Stats, Store,
+    batch::{SetAside, Task},
+    committer::Committer,
+    dead_letters,
+    facts::{self, Fact},
+    fault::{Fault, guarded, watch_this_thread},
+    history, keys, queue,
+    records::Name,
+    shared::{Progress, Shared},
+};
+use crate::{api::TargetKey, dispatch::Queued, publish::BoxFuture};
+
+/// The store. Dropping the last handle commits what was submitted and closes the file.
+#[derive(Debug)]
+pub struct Redb {
+    pub(super) shared: Arc<Shared>,
+    committer: Mutex<Option<JoinHandle<()>>>,
+}
+
+// === impl Redb ===
+
+impl Redb {
+    /// Starts the thread that writes.
+    pub(super) fn start(committer: Committer) -> Result<Arc<Self>, OpenError> {
+        let shared = committer.shared.clone();
+        let ours = shared.clone();
+        let run = move || {
+            watch_this_thread(ours.watch.clone());
+            // Nobody may wait for a thread that is gone, whatever ended it.
+            let ended = guarded("write", || {
+                committer.run();
+                Ok(())
+            });
+            if let Err(fault) = ended {
+                ours.fail(fault);
+            }
+        };
+        let thread = thread::Builder::new().name("store-committer".to_owned()).spawn(run);
+        let thread = thread.map_err(OpenError::Thread)?;
+        shared.called(thread.thread().clone());
+        Ok(Arc::new(Self { shared, committer: Mutex::new(Some(thread)) }))
+    }
+
+    /// `call` hears of each record of a queue that the store moves to the dead letters on its own: because
+    /// the queue is full or its target is gone. The first call of this counts.
+    pub fn on_buried(&self, call: impl Fn(DeadReason) + Send + Sync + 'static) {
+        self.shared.buried.set(Box::new(call));
+    }
+
+    /// Commits what was submitted and closes the file; blocks until that is done. Nothing becomes
+    /// durable afterwards. Repeating it is harmless.
+    pub fn close(&self) {
+        self.shared.close();
+        let thread = self.committer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // It catches its own panics.
+            let _ = thread.join();
+        }
+    }
+
+    /// Calls `each` for every alert on disk, in the order of ids, without holding them all at once; for
+    /// a start with [`super::Settings::stream_alerts`]. Returns how many there were.
+    ///
+    /// # Errors
+    /// [`Failed`] if the disk can't be read; `each` may have been called by then. The store has failed.
+    pub fn restore(&self, each: &mut dyn FnMut(Restored)) -> Result<usize, Failed> {
+        let names = self.shared.names.read().unwrap_or_else(PoisonError::into_inner).clone();
+        self.read("read the alerts", |txn| {
+            let (mut count, mut aside) = (0, Vec::new());
+            facts::walk(txn, &|number| names.name(number), &mut |fact| {
+                match fact {
+                    Fact::Alert(restored, _) => {
+                        each(restored);
+                        count += 1;
+                    }
+                    Fact::Unusable(place, error) => {
+                        aside.push(SetAside { place, reason: error.to_string(), record: None });
+                    }
+                    // Its alert was met before.
+                    Fact::Orphan(_) => {}
+                }
+                Ok::<_, Fault>(())
+            })?;
+            Ok((count, aside))
+        })
+    }
+
+    /// Reads with a function that also says what it could not use; that is set aside.
+    fn read<T>(
+        &self,
+        step: &'static str,
+        read: impl FnOnce(&redb::ReadTransaction) -> Result<(T, Vec<SetAside>), Fault>,
+    ) -> Result<T, Failed> {
+        let (found, aside) = self.shared.read(step, read)?;
+        self.shared.set_aside(aside);
+        Ok(found)
+    }
+}
+
+impl Drop for Redb {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Store for Redb {
+    fn submit(&self, ops: Vec<Op>, lazy: bool) -> Seq {
+        Seq(self.shared.submit(ops.into_iter().map(Task::Op).collect(), lazy))
+    }
+
+    fn durable(&self, seq: Seq) -> BoxFuture<'_, Result<(), Failed>> {
+        if self.durable_seq() >= seq {
+            return Box::pin(std::future::ready(Ok(())));
+        }
+        let mut progress = self.shared.progress.subscribe();
+        Box::pin(async move {
+            let over = |now: &Progress| now.durable >= seq.0 || now.failed.is_some() || now.closed;
+            // The sender lives as long as `self`.
+            let now = progress.wait_for(over).await.map_err(|_| closed())?;
+            match &now.failed {
+                _ if now.durable >= seq.0 => Ok(()),
+                Some(failed) => Err(failed.clone()),
+                None => Err(closed()),
+            }
+        })
+    }
+
+    fn durable_seq(&self) -> Seq {
+        Seq(self.shared.durable.load(Ordering::Acquire))
+    }
+
+    fn failed(&self) -> BoxFuture<'_, Failed> {
+        let mut progress = self.shared.progress.subscribe();
+        Box::pin(async move {
+            let failed = progress.wait_for(|now| now.failed.is_some()).await;
+            match failed.ok().and_then(|now| now.failed.clone()) {
+                Some(failed) => failed,
+                None => std::future::pending().await,
+            }
+        })
+    }
+
+    fn room(&self, bytes: usize) -> Result<(), Full> {
+        self.shared.room(bytes)
+    }
+
+    fn queues(&self) -> Vec<(TargetKey, Arc<str>, QueueSize)> {
+        let sizes = self.shared.sizes.read().unwrap_or_else(PoisonError::into_inner);
+        let names = self.shared.names.read().unwrap_or_else(PoisonError::into_inner);
+        let listed = sizes.iter().filter_map(|(number, size)| match names.name(*number) {
+            Some(Name::Target(target, uid)) => Some((target.clone(), uid.clone(), *size)),
+            _ => None,
+        });
+        listed.collect()
+    }
+
+    fn queued(
+        &self,
+        target: &TargetKey,
+        uid: &str,
+        after: Option<QueueId>,
+        limit: usize,
+    ) -> Result<Vec<(QueueId, Queued)>, Failed> {
+        let uid = Arc::from(uid);
+        let name = Name::Target(target.clone(), Arc::clone(&uid));
+        let number = self.shared.names.read().unwrap_or_else(PoisonError::into_inner).number(&name);
+        let Some(number) = number else { return Ok(Vec::new()) };
+        self.read("read a queue", |txn| queue::queued(txn, (number, target, &uid), after, limit))
+    }
+
+    fn dead_letters(
+        &self,
+        filter: &DeadLetterFilter,
+    ) -> Result<Page<(DeadLetterId, DeadLetter)>, Failed> {
+        let now = Timestamp::now();
+        self.read("read the dead letters", |txn| dead_letters::list(txn, filter, now))
+    }
+
+    fn dead_letters_by_id(
+        &self,
+        ids: &[DeadLetterId],
+    ) -> Result<Vec<(DeadLetterId, DeadLetter)>, Failed> {
+        self.read("read dead letters", |txn| dead_letters::by_id(txn, ids))
+    }
+
+    fn deliveries(&self, filter: &DeliveryFilter) -> Result<Page<AttemptRecord>, Failed> {
+        self.read("read the delivery history", |txn| history::list(txn, filter))
+    }
+
+    fn idempotent(&self, key: &str) -> Result<Option<IdempotencyRecord>, Failed> {
+        let now = Timestamp::now();
+        self.read("read an idempotency key", |txn| keys::find(txn, key, now))
+    }
+
+    fn stats(&self) -> Stats {
+        self.shared.stats()
+    }
+}
+
+fn closed() -> Failed {
+    Failed { step: "write", message: "the store is closed".into() }
+}

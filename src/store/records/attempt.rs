@@ -1,0 +1,184 @@
+//! A block of the delivery history: all attempts of one commit. Names and times that repeat stand there
+//! once.
+
+use std::{collections::HashMap, sync::Arc};
+
+use jiff::Timestamp;
+
+use super::{
+    alert::{status, status_code},
+    name::{read_route, read_target, write_route, write_target},
+};
+use crate::{
+    alert::Fingerprint,
+    api::{RouteKey, TargetKey},
+    publish::ErrorType,
+    store::{
+        AttemptRecord, Outcome,
+        codec::{Decoder, Encoder, Malformed, codes},
+    },
+};
+
+codes!(outcome_code, outcome, Outcome {
+    Delivered = 1,
+    Failed = 2,
+    Rejected = 3,
+    Expired = 4,
+    Superseded = 5,
+    Cancelled = 6,
+    Skipped = 7,
+});
+codes!(error_code, error_type, ErrorType {
+    Timeout = 1,
+    Dns = 2,
+    Connect = 3,
+    Tls = 4,
+    Auth = 5,
+    RateLimited = 6,
+    ClientError = 7,
+    ServerError = 8,
+    Blocked = 9,
+    Unexpected = 10,
+    Cancelled = 11,
+    NotAttempted = 12,
+});
+
+/// Bytes that an attempt takes at least.
+const ATTEMPT: usize = 18;
+
+/// A block whose head was read.
+#[derive(Debug)]
+pub(in crate::store) struct Block<'a> {
+    /// When its newest attempt ended.
+    pub(in crate::store) newest: Timestamp,
+    targets: Vec<TargetKey>,
+    routes: Vec<RouteKey>,
+    attempts: Decoder<'a>,
+}
+
+/// Numbers in the order of first use.
+struct Numbers<'a, K>(Vec<&'a K>, HashMap<&'a K, usize>);
+
+pub(in crate::store) fn write_block(to: &mut Encoder, attempts: &[AttemptRecord]) {
+    let mut targets = Numbers(Vec::new(), HashMap::new());
+    let mut routes = Numbers(Vec::new(), HashMap::new());
+    let mut body = Encoder::default();
+    for attempt in attempts {
+        body.0.extend_from_slice(&attempt.fingerprint.0.to_le_bytes());
+        body.length(targets.of(&attempt.target));
+        body.option(attempt.route.as_ref().map(|route| routes.of(route)), Encoder::length);
+        body.time(attempt.at);
+        body.text(&attempt.notification);
+        body.byte(status_code(attempt.status));
+        body.number(attempt.attempt);
+        body.byte(outcome_code(attempt.outcome));
+        body.option(attempt.error_type.map(error_code), Encoder::byte);
+        body.option(attempt.status_code, Encoder::number);
+        body.duration(attempt.duration);
+    }
+    to.time(attempts.iter().map(|attempt| attempt.at).max().unwrap_or_default());
+    to.length(targets.0.len());
+    targets.0.iter().for_each(|target| write_target(to, target));
+    to.length(routes.0.len());
+    routes.0.iter().for_each(|route| write_route(to, route));
+    to.length(attempts.len());
+    to.0.append(&mut body.0);
+}
+
+// === impl Numbers ===
+
+impl<'a, K: Eq + std::hash::Hash> Numbers<'a, K> {
+    fn of(&mut self, key: &'a K) -> usize {
+        *self.1.entry(key).or_insert_with(|| {
+            self.0.push(key);
+            self.0.len() - 1
+        })
+    }
+}
+
+// === impl Block ===
+
+impl<'a> Block<'a> {
+    pub(in crate::store) fn read(body: &'a [u8]) -> Result<Self, Malformed> {
+        let mut from = Decoder(body);
+        let newest = from.time()?;
+        let targets = (0..from.count(2)?).map(|_| read_target(&mut from));
+        let targets = targets.collect::<Result<_, _>>()?;
+        let routes = (0..from.count(2)?).map(|_| read_route(&mut from));
+        let routes = routes.collect::<Result<_, _>>()?;
+        Ok(Self { newest, targets, routes, attempts: from })
+    }
+
+    /// Whether an attempt at this target may be in it.
+    pub(in crate::store) fn knows(&self, target: &TargetKey) -> bool {
+        self.targets.contains(target)
+    }
+
+    /// All attempts, in the order in which they were handed over.
+    pub(in crate::store) fn attempts(mut self) -> Result<Vec<AttemptRecord>, Malformed> {
+        let count = self.attempts.count(ATTEMPT)?;
+        let mut attempts = Vec::with_capacity(count);
+        for _ in 0..count {
+            attempts.push(self.attempt()?);
+        }
+        self.attempts.end()?;
+        Ok(attempts)
+    }
+
+    fn attempt(&mut self) -> Result<AttemptRecord, Malformed> {
+        let from = &mut self.attempts;
+        let unknown = Malformed("names what is not in the block");
+        let fingerprint = Fingerprint(u64::from_le_bytes(from.array()?));
+        let target = self.targets.get(from.small::<usize>()?).ok_or(unknown)?.clone();
+        let route = from.option(Decoder::small::<usize>)?;
+        let route = route.map(|at| self.routes.get(at).cloned().ok_or(unknown)).transpose()?;
+        Ok(AttemptRecord {
+            fingerprint,
+            target,
+            route,
+            at: from.time()?,
+            notification: Arc::from(from.text()?),
+            status: status(from.byte()?)?,
+            attempt: from.small()?,
+            outcome: outcome(from.byte()?)?,
+            error_type: from.option(|from| error_type(from.byte()?))?,
+            status_code: from.option(Decoder::small)?,
+            duration: from.duration()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::store::records::tests::{attempt, hostile};
+
+    proptest! {
+        #[test]
+        fn block_comes_back(attempts in prop::collection::vec(attempt(), 0..20)) {
+            let mut to = Encoder::default();
+            write_block(&mut to, &attempts);
+            let block = Block::read(&to.0).unwrap();
+            prop_assert!(attempts.iter().all(|attempt| block.knows(&attempt.target)));
+            prop_assert!(attempts.iter().all(|attempt| attempt.at <= block.newest));
+            prop_assert_eq!(block.attempts(), Ok(attempts));
+        }
+
+        #[test]
+        fn hostile_bytes_harm_nothing(bytes in hostile()) {
+            let _ = Block::read(&bytes).map(Block::attempts);
+        }
+    }
+
+    #[test]
+    fn error_types_and_outcomes_come_back() {
+        for value in ErrorType::ALL {
+            assert_eq!(error_type(error_code(value)), Ok(value));
+        }
+        for value in Outcome::ALL {
+            assert_eq!(outcome(outcome_code(value)), Ok(value));
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! What the committer and everybody else share.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
+    },
+    thread::Thread,
+    time::{Duration, Instant},
+};
+
+use redb::{Database, ReadTransaction, ReadableDatabase as _};
+use tokio::sync::watch;
+
+use super::{
+    DeadReason, Failed, Full, QueueSize, Stats,
+    batch::{SetAside, Task},
+    fault::{During as _, Fault, guarded},
+    figures::Figures,
+    inbox::Inbox,
+    names::Names,
+    space::Room,
+    watched::Watch,
+    weigh::weigh,
+    writer::{Changed, Writer},
+};
+
+/// The space is looked at no more often than this.
+const SAMPLE: Duration = Duration::from_secs(1);
+
+/// How far writing has come.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Progress {
+    /// Everything up to this sequence number is on disk.
+    pub(super) durable: u64,
+    /// The disk failed.
+    pub(super) failed: Option<Failed>,
+    /// The store was closed in order.
+    pub(super) closed: bool,
+}
+
+/// Called for each record of a queue that the store moved to the dead letters on its own.
+#[derive(Default)]
+pub(super) struct OnBuried(std::sync::OnceLock<Box<dyn Fn(DeadReason) + Send + Sync>>);
+
+/// What the committer and everybody else share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) inbox: Mutex<Inbox>,
+    pub(super) progress: watch::Sender<Progress>,
+    pub(super) durable: AtomicU64,
+    /// `None` once it is closed.
+    pub(super) database: RwLock<Option<Database>>,
+    pub(super) names: RwLock<Names>,
+    pub(super) sizes: RwLock<HashMap<u32, QueueSize>>,
+    pub(super) stats: Mutex<Stats>,
+    pub(super) figures: Figures,
+    pub(super) watch: Arc<Watch>,
+    pub(super) pending: AtomicUsize,
+    pub(super) max_pending: usize,
+    committer: std::sync::OnceLock<Thread>,
+    pub(super) buried: OnBuried,
+    room: AtomicU8,
+    /// [`Self::room`] as last logged.
+    logged: AtomicU8,
+    sample_wanted: AtomicBool,
+    /// Milliseconds since `started`.
+    sampled: AtomicU64,
+    started: Instant,
+}
+
+/// The clock of the committer: a thread, whose time goes on where a test has stopped that of tasks.
+#[expect(clippy::disallowed_methods, reason = "a thread has no runtime whose clock it could ask")]
+pub(super) fn now() -> Instant {
+    Instant::now()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+// === impl OnBuried ===
+
+impl OnBuried {
+    pub(super) fn set(&self, call: Box<dyn Fn(DeadReason) + Send + Sync>) {
+        let _ = self.0.set(call);
+    }
+
+    fn get(&self) -> Option<&(dyn Fn(DeadReason) + Send + Sync)> {
+        self.0.get().map(|call| &**call)
+    }
+}
+
+impl std::fmt::Debug for OnBuried {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OnBuried").finish_non_exhaustive()
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    pub(super) fn new(
+        database: Database,
+        (figures, watch): (Figures, Arc<Watch>),
+        writer: &Writer,
+        max_pending: usize,
+    ) -> Self {
+        Self {
+            inbox: Mutex::default(),
+            progress: watch::Sender::default(),
+            durable: AtomicU64::default(),
+            database: RwLock::new(Some(database)),
+            names: RwLock::new(writer.names.clone()),
+            sizes: RwLock::new(writer.queues.sizes.clone()),
+            stats: Mutex::default(),
+            figures,
+            watch,
+            pending: AtomicUsize::default(),
+            max_pending,
+            committer: std::sync::OnceLock::new(),
+            buried: OnBuried::default(),
+            room: AtomicU8::default(),
+            logged: AtomicU8::default(),
+            sample_wanted: AtomicBool::default(),
+            sampled: AtomicU64::default(),
+            started: now(),
+        }
+    }
+
+    /// From now on this thread is called when there is work.
+    pub(super) fn called(&self, committer: Thread) {
+        let _ = self.committer.set(committer);
+    }
+
+    fn call(&self) {
+        if let Some(committer) = self.committer.get() {
+            committer.unpark();
+        }
+    }
+
+    pub(super) fn submit(&self, tasks: Vec<Task>, lazy: bool) -> u64 {
+        let bytes = tasks.iter().map(weigh).sum();
+        let (seq, call) = {
+            let mut inbox = self.inbox();
+            if !inbox.is_closed() {
+                self.pending.fetch_add(bytes, Ordering::Relaxed);
+            }
+            inbox.submit(tasks, (bytes, lazy), now())
+        };
+        if call {
+            self.call();
+        }
+        seq
+    }
+
+    pub(super) fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        lock(&self.inbox)
+    }
+
+    /// What waits is written, then the file is closed.
+    pub(super) fn close(&self) {
+        self.inbox().close();
+        self.call();
+    }
+
+    /// Lets everybody see what a commit changed, then that it is durable.
+    pub(super) fn committed(&self, writer: &Writer, changed: Changed, upto: u64, bytes: usize) {
+        if !changed.names.is_empty() {
+            let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+            for (number, name) in changed.names {
+                names.insert(number, name);
+            }
+        }
+        if !changed.queues.is_empty() {
+            let mut sizes = self.sizes.write().unwrap_or_else(PoisonError::into_inner);
+            for number in changed.queues {
+                match writer.queues.sizes.get(&number) {
+                    Some(size) => sizes.insert(number, *size),
+                    None => sizes.remove(&number),
+                };
+            }
+        }
+        if let Some(buried) = self.buried.get() {
+            for reason in changed.buried {
+                buried(reason);
+            }
+        }
+        self.count(writer);
+        self.pending.fetch_sub(bytes, Ordering::Relaxed);
+        self.durable.store(upto, Ordering::Release);
+        self.progress.send_modify(|progress| progress.durable = upto);
+    }
+
+    /// Where a damaged file was moved to.
+    pub(super) fn damaged(&self, path: Option<PathBuf>) {
+        lock(&self.stats).damaged = path;
+    }
+
+    /// Brings the figures up to date.
+    pub(super) fn count(&self, writer: &Writer) {
+        let mut stats = lock(&self.stats);
+        stats.alerts = writer.alerts;
+        stats.queued = writer.queues.sizes.values().map(|size| size.records).sum();
+        stats.dead_letters = writer.letters.records;
+        stats.dead_letter_bytes = writer.letters.bytes;
+        stats.history_bytes = writer.history.bytes;
+        stats.set_aside = writer.set_aside;
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let mut stats = lock(&self.stats).clone();
+        stats.file_bytes = self.watch.length();
+        stats.full = self.room.load(Ordering::Relaxed) != 0;
+        stats.pending_bytes = self.pending.load(Ordering::Relaxed) as u64;
+        stats
+    }
+
+    /// Everybody learns that nothing more becomes durable, and the committer ends.
+    pub(super) fn fail(&self, fault: Fault) {
+        let failed = self.watch.fail(fault);
+        self.inbox().fail();
+        self.pending.store(0, Ordering::Relaxed);
+        self.progress.send_if_modified(|progress| {
+            let first = progress.failed.is_none();
+            if first {
+                tracing::error!(step = failed.step, error = %failed.message, "The store failed");
+                progress.failed = Some(failed);
+            }
+            first
+        });
+        self.call();
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.progress.borrow().failed.is_some()
+    }
+
+    /// Reads a snapshot of the file. Damage that redb answers with a panic is an error. Whoever can't read
+    /// what is there can't do its work, so the store has failed, as when it can't write.
+    pub(super) fn read<T>(
+        &self,
+        step: &'static str,
+        read: impl FnOnce(&ReadTransaction) -> Result<T, Fault>,
+    ) -> Result<T, Failed> {
+        let found = {
+            let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+            let Some(database) = database.as_ref() else {
+                return Err(Failed { step, message: "the store is closed".into() });
+            };
+            guarded(step, || read(&database.begin_read().during(step)?))
+        };
+        found.map_err(|fault| {
+            let failed = fault.clone().failed();
+            self.fail(fault);
+            failed
+        })
+    }
+
+    /// Records that a reader could not use.
+    pub(super) fn set_aside(&self, records: Vec<SetAside>) {
+        if !records.is_empty() {
+            self.submit(records.into_iter().map(Task::SetAside).collect(), true);
+        }
+    }
+
+    /// Whether about `bytes` more may come.
+    pub(super) fn room(&self, bytes: usize) -> Result<(), Full> {
+        if self.pending.load(Ordering::Relaxed).saturating_add(bytes) > self.max_pending {
+            return Err(Full::Behind);
+        }
+        self.want_sample();
+        match self.room.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            1 => Err(Full::Disk),
+            _ => Err(Full::Records),
+        }
+    }
+
+    /// Asks the committer to look at the space if it has not done so for a while.
+    fn want_sample(&self) {
+        let last = self.sampled.load(Ordering::Relaxed);
+        let now = self.millis();
+        let stale = now.saturating_sub(last) >= u64::try_from(SAMPLE.as_millis()).unwrap_or(0);
+        if stale && !self.sample_wanted.swap(true, Ordering::Relaxed) {
+            self.call();
+        }
+    }
+
+    /// Whether the committer should look at the space now: it was asked to, or has just written.
+    pub(super) fn sample_due(&self, wrote: bool) -> bool {
+        let age = self.millis().saturating_sub(self.sampled.load(Ordering::Relaxed));
+        let asked = self.sample_wanted.swap(false, Ordering::Relaxed);
+        asked || wrote && age >= u64::try_from(SAMPLE.as_millis()).unwrap_or(0)
+    }
+
+    /// What the committer saw.
+    pub(super) fn sampled(&self, room: Room, free: u64) {
+        lock(&self.stats).free_bytes = free;
+        self.sampled.store(self.millis(), Ordering::Relaxed);
+        let code = room.code();
+        self.room.store(code, Ordering::Relaxed);
+        let before = self.logged.swap(code, Ordering::Relaxed);
+        if before == 0 && code != 0 {
+            tracing::warn!(
+                free_bytes = free,
+                disk = code == 1,
+                "The store is full: new alerts are refused, deliveries go on"
+            );
+        } else if before != 0 && code == 0 {
+            tracing::info!(free_bytes = free, "The store has room again");
+        }
+    }
+
+    /// What the store's own limits say between two samples; a full disk stays full until the next.
+    pub(super) fn judged(&self, room: Room) {
+        if self.room.load(Ordering::Relaxed) != Room::DiskFull.code() {
+            self.room.store(room.code(), Ordering::Relaxed);
+        }
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(now().duration_since(self.started).as_millis()).unwrap_or(u64::MAX)
+    }
+}

@@ -1,0 +1,142 @@
+//! The tables of the file, and writing to them with every operation counted.
+
+use std::borrow::Borrow;
+
+use redb::{Key, ReadableTable as _, Table, TableDefinition, WriteTransaction};
+
+use super::fault::{During as _, Fault};
+
+type Bytes = &'static [u8];
+
+/// Format of the file, sums.
+pub(super) const META: TableDefinition<'_, &str, Bytes> = TableDefinition::new("meta");
+/// Number → route, or target and UID.
+pub(super) const NAMES: TableDefinition<'_, u32, Bytes> = TableDefinition::new("names");
+/// Alert id → alert.
+pub(super) const ALERTS: TableDefinition<'_, u64, Bytes> = TableDefinition::new("alerts");
+/// Alert id → what everyone was told about it.
+pub(super) const TOLD: TableDefinition<'_, u64, Bytes> = TableDefinition::new("told");
+/// Number of the target, id → queued notification.
+pub(super) const QUEUE: TableDefinition<'_, (u32, u64), Bytes> = TableDefinition::new("queue");
+/// Number of the target → how much waits for it.
+pub(super) const SIZES: TableDefinition<'_, u32, Bytes> = TableDefinition::new("queue_sizes");
+/// Id → dead letter.
+pub(super) const DEAD_LETTERS: TableDefinition<'_, u64, Bytes> =
+    TableDefinition::new("dead_letters");
+/// Number → block of attempts.
+pub(super) const HISTORY: TableDefinition<'_, u64, Bytes> = TableDefinition::new("history");
+/// `Idempotency-Key` → what it was used for.
+pub(super) const KEYS: TableDefinition<'_, &str, Bytes> = TableDefinition::new("keys");
+/// Moment in µs → the key used then.
+pub(super) const KEY_TIMES: TableDefinition<'_, u64, &str> = TableDefinition::new("key_times");
+/// Number → record that can't be used.
+pub(super) const SET_ASIDE: TableDefinition<'_, u64, Bytes> = TableDefinition::new("set_aside");
+
+/// In [`META`]: format of the file, four bytes, lowest first.
+pub(super) const FORMAT_KEY: &str = "format";
+/// In [`META`]: sums.
+pub(super) const TOTALS_KEY: &str = "totals";
+
+/// What a checksum covers of the key of [`QUEUE`].
+pub(super) fn queue_key((target, id): (u32, u64)) -> [u8; 12] {
+    let mut key = [0; 12];
+    key[..4].copy_from_slice(&target.to_be_bytes());
+    key[4..].copy_from_slice(&id.to_be_bytes());
+    key
+}
+
+/// Changes tables and counts the operations on their trees.
+#[derive(Debug, Default)]
+pub(super) struct Operations(pub(super) u64);
+
+// === impl Operations ===
+
+impl Operations {
+    /// Writes a record; returns the bytes of the one it replaces.
+    pub(super) fn put<'k, K: Key + 'static>(
+        &mut self,
+        table: &mut Table<'_, K, Bytes>,
+        key: impl Borrow<K::SelfType<'k>>,
+        value: &[u8],
+    ) -> Result<Option<u64>, Fault> {
+        self.0 += 1;
+        let before = table.insert(key, value).during("write a record")?;
+        Ok(before.map(|before| before.value().len() as u64))
+    }
+
+    /// Removes a record; returns its bytes.
+    pub(super) fn remove<'k, K: Key + 'static>(
+        &mut self,
+        table: &mut Table<'_, K, Bytes>,
+        key: impl Borrow<K::SelfType<'k>>,
+    ) -> Result<Option<Vec<u8>>, Fault> {
+        self.0 += 1;
+        let before = table.remove(key).during("remove a record")?;
+        Ok(before.map(|before| before.value().to_vec()))
+    }
+
+    /// Removes the first record of a table; returns its bytes.
+    pub(super) fn pop(&mut self, table: &mut Table<'_, u64, Bytes>) -> Result<Option<u64>, Fault> {
+        self.0 += 1;
+        let first = table.pop_first().during("remove a record")?;
+        Ok(first.map(|(_, value)| value.value().len() as u64))
+    }
+}
+
+/// Key of the first record.
+pub(super) fn first(table: &Table<'_, u64, Bytes>) -> Result<Option<u64>, Fault> {
+    let first = table.first().during("read a record")?;
+    Ok(first.map(|(key, _)| key.value()))
+}
+
+/// Watches that the keys of a walk come in order. A damaged page can lead to the pages of other keys, each of
+/// which is intact: their records must not be taken for those that were asked for.
+#[derive(Debug)]
+pub(super) struct Ascending<K>(Option<K>);
+
+impl<K: PartialOrd + Copy> Ascending<K> {
+    /// Keys greater than `after`.
+    pub(super) fn after(after: Option<K>) -> Self {
+        Self(after)
+    }
+
+    /// The next key.
+    pub(super) fn check(&mut self, step: &'static str, key: K) -> Result<(), Fault> {
+        if self.0.is_some_and(|before| before >= key) {
+            return Err(Fault::damaged(step, "the keys of a table are out of order"));
+        }
+        self.0 = Some(key);
+        Ok(())
+    }
+}
+
+/// The id in the key of a record that must be in the queue of that number: what a damaged page leads to
+/// may be another target's.
+pub(super) fn of_queue(
+    step: &'static str,
+    number: u32,
+    (found, id): (u32, u64),
+) -> Result<u64, Fault> {
+    if found == number {
+        Ok(id)
+    } else {
+        Err(Fault::damaged(step, "a record stands in the queue of another target"))
+    }
+}
+
+/// Makes every table, so that readers find them all.
+pub(super) fn create(txn: &WriteTransaction) -> Result<(), Fault> {
+    const STEP: &str = "create the tables";
+    txn.open_table(META).during(STEP)?;
+    txn.open_table(NAMES).during(STEP)?;
+    txn.open_table(ALERTS).during(STEP)?;
+    txn.open_table(TOLD).during(STEP)?;
+    txn.open_table(QUEUE).during(STEP)?;
+    txn.open_table(SIZES).during(STEP)?;
+    txn.open_table(DEAD_LETTERS).during(STEP)?;
+    txn.open_table(HISTORY).during(STEP)?;
+    txn.open_table(KEYS).during(STEP)?;
+    txn.open_table(KEY_TIMES).during(STEP)?;
+    txn.open_table(SET_ASIDE).during(STEP)?;
+    Ok(())
+}

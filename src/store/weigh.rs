@@ -1,0 +1,51 @@
+//! How much memory what was handed over takes while it waits. Rough, cheap, never zero.
+
+use super::{Op, batch::Task};
+use crate::{
+    alert::{Alert, Labels, Notification},
+    dispatch::{AlertRecord, Fact, ToldRecord},
+};
+
+/// What an operation takes whatever is in it.
+const LEAST: usize = 128;
+
+pub(super) fn weigh(task: &Task) -> usize {
+    LEAST
+        + match task {
+            Task::Op(Op::Fact(Fact::Alert(_, record))) => record_bytes(record),
+            Task::Op(Op::Fact(Fact::Told(_, record))) => told_bytes(record),
+            Task::Op(Op::Fact(Fact::Enqueue(queued))) => notification_bytes(&queued.notification),
+            Task::Op(Op::DeadLetter(letter)) => {
+                letter.message.len() + notification_bytes(&letter.notification)
+            }
+            Task::Op(Op::Key(record)) => record.key.len() + record.result.len(),
+            Task::Op(Op::DropDeadLetters(ids)) => size_of_val(ids.as_slice()),
+            Task::Op(_) | Task::SetAside(_) => 0,
+        }
+}
+
+fn record_bytes(record: &AlertRecord) -> usize {
+    let doubt = record.doubt.as_ref().map_or(0, |(_, alert)| alert_bytes(alert));
+    alert_bytes(&record.alert) + doubt
+}
+
+fn told_bytes(record: &ToldRecord) -> usize {
+    let routes = record.routes.iter();
+    routes.map(|route| LEAST + size_of_val(route.entries.as_slice())).sum()
+}
+
+fn notification_bytes(notification: &Notification) -> usize {
+    let members = notification.members.iter();
+    2 * LEAST + notification.group_key.len() + members.map(|m| alert_bytes(&m.alert)).sum::<usize>()
+}
+
+fn alert_bytes(alert: &Alert) -> usize {
+    LEAST
+        + labels_bytes(&alert.labels)
+        + labels_bytes(&alert.annotations)
+        + alert.generator_url.len()
+}
+
+fn labels_bytes(labels: &Labels) -> usize {
+    labels.iter().map(|(name, value)| name.len() + value.len() + 2 * size_of::<Box<str>>()).sum()
+}
