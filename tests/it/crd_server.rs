@@ -176,6 +176,7 @@ fn columns_of_a_target_tell_its_state() {
         ],
         "endpoint": "events.pagerduty.com",
         "health": {"state": "Unhealthy", "since": "2026-01-02T03:04:05Z", "latency": "182ms"},
+        "circuit": {"state": "HalfOpen", "since": "2026-01-02T03:04:05Z"},
         "lastError": {"time": "2026-01-02T03:04:05Z", "reason": "AuthenticationFailed", "httpStatus": 401}
     });
     create_with_status(plane, namespace, &mut object("PublishTarget", name, &spec), status);
@@ -186,9 +187,10 @@ fn columns_of_a_target_tell_its_state() {
         &[name, "PagerDuty", "True", "False", "AuthenticationFailed"],
     );
     let wide = plane.kubectl_ok(&["-n", namespace, "get", "ptgt", "-o", "wide"]);
-    for part in ["STATE", "ENDPOINT", "SUSPENDED", "MESSAGE", "Unhealthy", "HTTP 401 from"] {
-        assert!(wide.contains(part), "{part} is missing in:\n{wide}");
-    }
+    let rows: Vec<Vec<&str>> = wide.lines().map(|row| row.split_whitespace().collect()).collect();
+    assert_eq!(rows[0][7..], ["STATE", "CIRCUIT", "ENDPOINT", "SUSPENDED", "MESSAGE"], "{wide}");
+    assert_eq!(rows[1][7..10], ["Unhealthy", "HalfOpen", "events.pagerduty.com"], "{wide}");
+    assert!(wide.contains("HTTP 401 from"), "{wide}");
     let category = plane.kubectl_ok(&["-n", namespace, "get", "fanfare", "-o", "name"]);
     assert_eq!(category, format!("publishtarget.fanfare.dev/{name}\n"));
     let wait = ["wait", "--timeout=5s", "--for=condition=Ready", "ptgt", "--all"];

@@ -2,7 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod edits;
+mod endings;
+mod every;
+mod health;
 mod model;
+mod restarts;
+mod retries;
 mod rules;
+mod scale;
 mod senders;
 mod world;

@@ -3,11 +3,19 @@
 
 mod bed;
 mod builder;
+mod circuit;
+mod durable;
+mod hold;
 mod idempotent;
 mod lanes;
+mod ledger;
 mod limits;
 mod plan;
 mod publish;
+mod queue;
 mod refresh;
+mod replay;
+mod retries;
+mod retry;
 mod router;
 mod routes;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 const MAX_LINES: usize = 400;
 
 /// Free to all; they import no state room.
-const LEAVES: &[&str] = &["api", "alert", "publish", "telemetry"];
+const LEAVES: &[&str] = &["api", "alert", "clock", "publish", "telemetry"];
 const STATE: &[&str] = &["routing", "registry", "dispatch", "store", "delivery"];
 
 /// A room, and what it may import beside the leaves. Rooms declare their own settings, so that
@@ -13,6 +13,7 @@ const STATE: &[&str] = &["routing", "registry", "dispatch", "store", "delivery"]
 const ROOMS: &[(&str, &[&str])] = &[
     ("api", &[]),
     ("alert", &[]),
+    ("clock", &[]),
     ("publish", &[]),
     ("config", &[]),
     ("telemetry", &["config"]),

@@ -1,26 +1,37 @@
-//! The three listeners on real sockets; what is behind the handles is scripted.
+//! The three listeners on real sockets over a real store in memory; what is behind the handles is
+//! scripted.
 
 mod admin;
 mod browser;
+mod deadletters;
+mod deliveries;
 mod intake;
 mod limits;
 mod publish;
+mod replay;
+mod shelf;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use fanfare::{
     alert::{Alert, v2::Settings},
+    api::TargetKey,
     publish::{
         Accepted, BoxFuture, FanOutStats, Intake, PublishError, PublishRequest, PublishResult,
-        Publisher, Refused, Source,
+        Publisher, Refused, Replay, ReplayError, ReplayOutcome, Replayed, Source, Waiting,
     },
     registry::Snapshot,
     server::{Check, Checks, Listener, Metrics, Server, Tokens},
+    store::{self, DeadLetterId, Op, Settings as StoreSettings, Store},
     telemetry,
 };
 use tokio::sync::watch;
 
 type Outcome = Result<PublishResult, PublishError>;
+type ReplayAnswer = Result<Vec<Replayed>, ReplayError>;
+
+/// Bytes of memory that the store under test is made for.
+const MEMORY: usize = 256 * 1024 * 1024;
 
 /// The handles: answers that a test sets, and what was asked.
 #[derive(Default)]
@@ -30,6 +41,10 @@ struct Script {
     published: Mutex<Vec<PublishRequest>>,
     accepted: Mutex<Vec<(Vec<Alert>, Source)>>,
     checks: Mutex<Vec<Check>>,
+    replay: Mutex<Option<ReplayAnswer>>,
+    replayed: Mutex<Vec<Vec<u64>>>,
+    waiting: Mutex<Vec<(TargetKey, Waiting)>>,
+    store: OnceLock<Arc<dyn Store>>,
 }
 
 impl Publisher for Script {
@@ -57,9 +72,38 @@ impl Intake for Script {
     }
 }
 
+/// Without an answer set: what exists is queued, and no dead letter any more.
+impl Replay for Script {
+    fn replay(&self, ids: Vec<u64>) -> BoxFuture<'_, ReplayAnswer> {
+        self.replayed.lock().unwrap().push(ids.clone());
+        let answer = self.replay.lock().unwrap().clone();
+        let store = self.store.get().unwrap();
+        Box::pin(async move {
+            if let Some(answer) = answer {
+                return answer;
+            }
+            let all: Vec<_> = ids.iter().copied().map(DeadLetterId).collect();
+            let known: Vec<_> =
+                store.dead_letters_by_id(&all).unwrap().into_iter().map(|(id, _)| id).collect();
+            let outcome = |id| {
+                let known = known.contains(&DeadLetterId(id));
+                if known { ReplayOutcome::Queued } else { ReplayOutcome::NotFound }
+            };
+            let answer = ids.iter().map(|&id| Replayed { id, outcome: outcome(id) }).collect();
+            store.durable(store.submit(vec![Op::DropDeadLetters(known)], false)).await.unwrap();
+            Ok(answer)
+        })
+    }
+
+    fn waiting(&self) -> Vec<(TargetKey, Waiting)> {
+        self.waiting.lock().unwrap().clone()
+    }
+}
+
 /// A running server.
 struct Bed {
     script: Arc<Script>,
+    store: Arc<dyn Store>,
     intake: String,
     api: String,
     admin: String,
@@ -72,7 +116,13 @@ impl Bed {
     }
 
     async fn start_with(tokens: Option<Tokens>) -> Self {
+        let store = store::in_memory(StoreSettings::for_memory(MEMORY)).unwrap();
+        Self::start_over(tokens, store).await
+    }
+
+    async fn start_over(tokens: Option<Tokens>, store: Arc<dyn Store>) -> Self {
         let script = Arc::new(Script::default());
+        script.store.set(Arc::clone(&store)).unwrap();
         let mut registry = telemetry::registry();
         let metrics = Arc::new(Metrics::register(&mut registry));
         let (sender, snapshot) = watch::channel(Arc::new(Snapshot::default()));
@@ -81,6 +131,9 @@ impl Bed {
         let server = Server {
             publisher: Arc::clone(&script) as Arc<dyn Publisher>,
             intake: Arc::clone(&script) as Arc<dyn Intake>,
+            replay: Arc::clone(&script) as Arc<dyn Replay>,
+            store: Arc::clone(&store),
+            reads: fanfare::server::Reads::default(),
             snapshot,
             alerts: Settings {
                 resolve_timeout: std::time::Duration::from_mins(5),
@@ -96,7 +149,7 @@ impl Bed {
         let intake = serve("intake", server.intake_router(tokens.clone())).await;
         let api = serve("api", server.api_router(tokens)).await;
         let admin = serve("admin", server.admin_router()).await;
-        Self { script, intake, api, admin, _snapshot: sender }
+        Self { script, store, intake, api, admin, _snapshot: sender }
     }
 
     async fn metric(&self, line: &str) -> bool {

@@ -12,11 +12,12 @@ use super::world::{BEGIN, World, alert, at, settings};
 #[test]
 fn an_alert_that_nobody_sends_any_more_ends() {
     let mut world = World::new(&["a"]);
-    let slots = world.fires("x", BEGIN);
-    world.told(slots);
-    assert!(world.wait(299).is_empty());
-    let slots = world.wait(1);
-    assert_eq!(world.told(slots), ["a resolved"]);
+    world.fires("x", BEGIN);
+    world.told();
+    world.wait(299);
+    assert!(world.told().is_empty());
+    world.wait(1);
+    assert_eq!(world.told(), ["a resolved"]);
     let counts = world.state.counts();
     assert_eq!((counts.firing, counts.resolved, counts.expired), (0, 1, 1));
 }
@@ -24,8 +25,9 @@ fn an_alert_that_nobody_sends_any_more_ends() {
 #[test]
 fn nothing_expires_before_everyone_could_send_again_after_a_start() {
     let mut world = World::new(&["a"]);
-    world.state = fanfare::dispatch::State::new(settings(), at(BEGIN - 60));
-    world.configure();
+    world.now = BEGIN - 60;
+    world.restart();
+    world.now = BEGIN;
     world.accept(alert("x", BEGIN, BEGIN + 10, BEGIN), Source::V2);
     world.wait(239);
     assert_eq!(world.state.counts().firing, 1);
@@ -36,12 +38,12 @@ fn nothing_expires_before_everyone_could_send_again_after_a_start() {
 #[test]
 fn an_alert_that_expired_and_comes_back_is_told_again() {
     let mut world = World::new(&["a"]);
-    let slots = world.fires("x", BEGIN);
-    let first = world.send(slots, fanfare::dispatch::Settled::Delivered);
-    let slots = world.wait(300);
-    world.told(slots);
-    let slots = world.fires("x", BEGIN);
-    let second = world.send(slots, fanfare::dispatch::Settled::Delivered);
+    world.fires("x", BEGIN);
+    let first = world.send(fanfare::dispatch::Settled::Delivered);
+    world.wait(300);
+    world.told();
+    world.fires("x", BEGIN);
+    let second = world.send(fanfare::dispatch::Settled::Delivered);
     assert_eq!(second[0].0, "a firing");
     assert_ne!(first[0].1, second[0].1);
 }
@@ -49,21 +51,22 @@ fn an_alert_that_expired_and_comes_back_is_told_again() {
 #[test]
 fn an_outage_of_the_sender_is_no_new_incident_while_its_end_is_untold() {
     let mut world = World::new(&["a"]);
-    let slots = world.fires("x", BEGIN);
-    world.told(slots);
+    world.fires("x", BEGIN);
+    world.told();
     world.wait(300);
-    assert!(world.fires("x", BEGIN).is_empty(), "told that it fires, and it does");
+    world.fires("x", BEGIN);
+    assert!(world.told().is_empty(), "told that it fires, and it does");
 }
 
 #[test]
 fn a_target_that_may_have_heard_of_an_end_is_told_that_it_fires_again() {
     let mut world = World::new(&["a"]);
-    let slots = world.fires("x", BEGIN);
-    world.told(slots);
-    let slots = world.wait(300);
-    world.send(slots, fanfare::dispatch::Settled::Failed { maybe_told: true });
-    let slots = world.fires("x", BEGIN);
-    assert_eq!(world.told(slots), ["a firing"]);
+    world.fires("x", BEGIN);
+    world.told();
+    world.wait(300);
+    world.send(super::world::UNSURE);
+    world.fires("x", BEGIN);
+    assert_eq!(world.told(), ["a firing"]);
 }
 
 #[test]
@@ -71,17 +74,21 @@ fn webhook_alerts_never_expire_but_go_stale() {
     let mut world = World::new(&["a"]);
     let mut firing = alert("x", BEGIN, BEGIN, BEGIN);
     (firing.ends_at, firing.timeout) = (Timestamp::MAX, true);
-    let slots = world.accept(firing.clone(), Source::Webhook).1;
-    world.told(slots);
-    assert!(world.wait(24 * 3_600 - 1).is_empty());
+    world.accept(firing.clone(), Source::Webhook);
+    world.told();
+    world.wait(24 * 3_600 - 1);
+    world.told();
+    assert!(world.told().is_empty());
     assert_eq!(world.state.counts().firing, 1);
-    assert!(world.wait(1).is_empty());
+    world.wait(1);
+    assert!(world.told().is_empty());
     let counts = world.state.counts();
     assert_eq!((counts.firing, counts.resolved, counts.stale), (0, 0, 1));
-    assert!(world.recover("a").is_empty());
+    world.recover("a");
+    assert!(world.told().is_empty());
     world.wait(3 * 24 * 3_600);
-    let slots = world.accept(alert("x", BEGIN, world.now, world.now), Source::Webhook).1;
-    assert_eq!(world.told(slots), ["a resolved"], "a late resolve closes what is open");
+    world.accept(alert("x", BEGIN, world.now, world.now), Source::Webhook);
+    assert_eq!(world.told(), ["a resolved"], "a late resolve closes what is open");
     firing.updated_at = at(world.now);
     world.wait(15 * 60);
     assert_eq!(world.state.counts().resolved, 0);
@@ -110,47 +117,52 @@ fn the_newest_source_decides_how_an_alert_ends() {
 #[test]
 fn the_slower_of_two_senders_makes_no_second_incident() {
     let mut world = World::new(&["a"]);
-    let slots = world.fires("x", BEGIN);
-    world.told(slots);
+    world.fires("x", BEGIN);
+    world.told();
     world.wait(60);
-    let slots = world.ends("x", BEGIN);
-    assert_eq!(world.told(slots), ["a resolved"]);
+    world.ends("x", BEGIN);
+    assert_eq!(world.told(), ["a resolved"]);
     world.wait(20);
-    assert!(world.fires("x", BEGIN + 5).is_empty());
+    world.fires("x", BEGIN + 5);
+    assert!(world.told().is_empty());
     assert_eq!(world.state.counts().firing, 1, "the state follows the merge");
     world.wait(20);
-    assert!(world.ends("x", BEGIN + 5).is_empty());
-    assert!(world.wait(600).is_empty());
+    world.ends("x", BEGIN + 5);
+    assert!(world.told().is_empty());
+    world.wait(600);
+    assert!(world.told().is_empty());
 }
 
 #[test]
 fn what_still_fires_two_minutes_later_is_told() {
     let mut world = World::new(&["a"]);
-    let slots = world.fires("x", BEGIN);
-    world.told(slots);
+    world.fires("x", BEGIN);
+    world.told();
     world.wait(60);
-    let slots = world.ends("x", BEGIN);
-    world.told(slots);
+    world.ends("x", BEGIN);
+    world.told();
     world.wait(20);
     world.fires("x", BEGIN);
     world.wait(60);
-    assert!(world.fires("x", BEGIN).is_empty());
-    assert!(world.wait(59).is_empty());
-    let slots = world.wait(1);
-    assert_eq!(world.told(slots), ["a firing"]);
+    world.fires("x", BEGIN);
+    assert!(world.told().is_empty());
+    world.wait(59);
+    assert!(world.told().is_empty());
+    world.wait(1);
+    assert_eq!(world.told(), ["a firing"]);
 }
 
 #[test]
 fn a_resolve_in_doubt_still_reaches_those_told() {
     let mut world = World::new(&["a"]);
-    let slots = world.fires("x", BEGIN);
-    world.told(slots);
+    world.fires("x", BEGIN);
+    world.told();
     world.wait(60);
     let end = world.now;
-    let slots = world.ends("x", BEGIN);
+    world.ends("x", BEGIN);
     world.wait(5);
     world.fires("x", BEGIN);
-    let (notification, _ticket) = world.take(&slots[0]).unwrap();
+    let (notification, _ticket) = world.take("a").unwrap();
     assert_eq!(notification.status.as_str(), "resolved");
     assert_eq!(notification.members[0].alert.ends_at, at(end));
 }
@@ -158,22 +170,22 @@ fn a_resolve_in_doubt_still_reaches_those_told() {
 #[test]
 fn a_start_after_the_end_is_told_at_once() {
     let mut world = World::new(&["a"]);
-    let slots = world.fires("x", BEGIN);
-    world.told(slots);
+    world.fires("x", BEGIN);
+    world.told();
     world.wait(60);
-    let slots = world.ends("x", BEGIN);
-    world.told(slots);
+    world.ends("x", BEGIN);
+    world.told();
     world.wait(10);
     let start = world.now - 1;
-    let slots = world.fires("x", start);
-    assert_eq!(world.told(slots), ["a firing"]);
+    world.fires("x", start);
+    assert_eq!(world.told(), ["a firing"]);
 }
 
 #[test]
 fn a_resolve_of_what_is_not_held_is_taken_and_forgotten() {
     let mut world = World::new(&["a"]);
-    let (accepted, slots) = world.accept(alert("x", BEGIN, BEGIN, BEGIN), Source::V2);
-    assert_eq!((accepted.alerts, accepted.refused, slots.len()), (1, 0, 0));
+    let accepted = world.accept(alert("x", BEGIN, BEGIN, BEGIN), Source::V2);
+    assert_eq!((accepted.alerts, accepted.refused), (1, 0));
     assert_eq!(world.state.counts(), fanfare::dispatch::Counts::default());
 }
 
@@ -182,11 +194,11 @@ fn alerts_without_a_route_are_held_and_counted() {
     let mut world = World::new(&["a"]);
     let mut stray = alert("x", BEGIN, BEGIN + 300, BEGIN);
     stray.labels = fanfare::alert::Labels::from_iter([("namespace", "elsewhere")]);
-    let (accepted, slots) = world.accept(stray, Source::V2);
-    assert_eq!((accepted.alerts, accepted.unrouted, slots.len()), (1, 1, 0));
+    let accepted = world.accept(stray, Source::V2);
+    assert_eq!((accepted.alerts, accepted.unrouted), (1, 1));
     world.route("all", serde_json::json!({"scope": "Cluster"}), &["a"]);
-    let slots = world.configure();
-    assert_eq!(world.told(slots), ["a firing"]);
+    world.configure();
+    assert_eq!(world.told(), ["a firing"]);
 }
 
 #[test]
@@ -194,15 +206,16 @@ fn new_alerts_over_the_limit_are_refused_and_nothing_else() {
     let limited = Settings { max_alerts: 2, ..settings() };
     let mut world = World::with(limited, &["a"]);
     for name in ["x", "y"] {
-        let slots = world.fires(name, BEGIN);
-        world.told(slots);
+        world.fires(name, BEGIN);
+        world.told();
     }
-    let (accepted, _) = world.accept(alert("z", BEGIN, BEGIN + 300, BEGIN), Source::V2);
+    let accepted = world.accept(alert("z", BEGIN, BEGIN + 300, BEGIN), Source::V2);
     assert_eq!((accepted.alerts, accepted.refused), (0, 1));
     world.fires("x", BEGIN);
-    let slots = world.ends("y", BEGIN);
-    assert_eq!(world.told(slots), ["a resolved"]);
-    assert_eq!(world.fires("z", BEGIN).len(), 1);
+    world.ends("y", BEGIN);
+    assert_eq!(world.told(), ["a resolved"]);
+    world.fires("z", BEGIN);
+    assert_eq!(world.told(), ["a firing"]);
     let counts = world.state.counts();
     assert_eq!((counts.firing, counts.resolved), (2, 1));
 }
@@ -213,31 +226,33 @@ fn alerts_that_ended_are_bounded_too() {
     let mut world = World::with(limited, &["a"]);
     for round in 0..20 {
         let name = format!("x{round}");
-        let slots = world.fires(&name, BEGIN);
-        world.told(slots);
+        world.fires(&name, BEGIN);
+        world.told();
         world.ends(&name, BEGIN);
+        world.told();
     }
+    world.fires("x", BEGIN);
     let counts = world.state.counts();
-    assert_eq!((counts.firing, counts.resolved, counts.dropped), (0, 3, 17));
-    assert_eq!(world.recover("a").len(), 3);
+    assert_eq!((counts.firing, counts.resolved, counts.dropped), (1, 3, 0));
 }
 
 #[test]
 fn an_alert_that_ended_and_comes_back_without_room_is_told() {
     let limited = Settings { max_bytes: 50_000, ..settings() };
     let mut world = World::with(limited, &["a"]);
-    let slots = world.fires("back", BEGIN);
-    world.told(slots);
-    let slots = world.ends("back", BEGIN);
-    world.told(slots);
+    world.fires("back", BEGIN);
+    world.told();
+    world.ends("back", BEGIN);
+    world.told();
     for at in 0..4 {
         world.accept(long(&format!("x{at}"), 10_000, BEGIN), Source::V2);
     }
+    world.told();
     world.wait(600);
     let mut again = long("back", 40_000, world.now);
     again.starts_at = at(world.now);
-    let (accepted, slots) = world.accept(again, Source::V2);
-    let told = world.told(slots);
+    let accepted = world.accept(again, Source::V2);
+    let told = world.told();
     assert_eq!((accepted.alerts, told.as_slice()), (1, &["a firing".to_owned()][..]));
 }
 
@@ -254,16 +269,16 @@ fn new_alerts_over_the_memory_are_refused_and_nothing_else() {
     let mut world = World::with(limited, &["a"]);
     let mut taken = 0;
     for at in 0..10 {
-        let (accepted, slots) = world.accept(long(&format!("x{at}"), 10_000, BEGIN), Source::V2);
-        world.told(slots);
+        let accepted = world.accept(long(&format!("x{at}"), 10_000, BEGIN), Source::V2);
+        world.told();
         taken += accepted.alerts;
     }
     assert_eq!((taken, world.state.counts().firing), (4, 4));
-    let (accepted, _) = world.accept(long("x0", 10_000, BEGIN), Source::V2);
+    let accepted = world.accept(long("x0", 10_000, BEGIN), Source::V2);
     assert_eq!((accepted.alerts, accepted.refused), (1, 0), "a re-send is taken");
-    let slots = world.ends("x1", BEGIN);
-    assert_eq!(world.told(slots), ["a resolved"], "a resolve is taken and told");
-    let (accepted, _) = world.accept(long("y", 10_000, BEGIN), Source::V2);
+    world.ends("x1", BEGIN);
+    assert_eq!(world.told(), ["a resolved"], "a resolve is taken and told");
+    let accepted = world.accept(long("y", 10_000, BEGIN), Source::V2);
     assert_eq!(accepted.alerts, 1, "what ended makes room");
 }
 
@@ -275,7 +290,7 @@ fn re_sends_that_grow_stay_within_the_memory() {
         world.accept(alert(name, BEGIN, BEGIN + 3_000, BEGIN), Source::V2);
     }
     for name in ["x", "y", "z", "x", "y", "z"] {
-        let (accepted, _) = world.accept(long(name, 40_000, BEGIN), Source::V2);
+        let accepted = world.accept(long(name, 40_000, BEGIN), Source::V2);
         assert_eq!((accepted.alerts, accepted.refused), (1, 0), "{name}");
     }
     let held = format!("{:?}", world.state).matches("xxxxxxxxxx").count() * 10;
@@ -285,7 +300,7 @@ fn re_sends_that_grow_stay_within_the_memory() {
     }
     world.wait(3_600);
     assert_eq!(world.state.counts().firing, 0);
-    let (accepted, _) = world.accept(long("new", 40_000, BEGIN), Source::V2);
+    let accepted = world.accept(long("new", 40_000, BEGIN), Source::V2);
     assert_eq!(accepted.alerts, 1, "the books are even again");
 }
 
@@ -304,4 +319,31 @@ fn a_hostile_sender_fills_no_queue() {
         world.wait(1);
     }
     assert!(format!("{:?}", world.state).len() < 150_000);
+}
+
+#[test]
+fn what_was_never_told_of_a_stale_alert_is_superseded() {
+    let mut world = World::new(&["a"]);
+    let mut firing = alert("x", BEGIN, BEGIN, BEGIN);
+    (firing.ends_at, firing.timeout) = (Timestamp::MAX, true);
+    world.edit("a", |one| one.suspended = true);
+    world.accept(firing, Source::Webhook);
+    world.wait(24 * 3_600);
+    assert_eq!(world.ends_of(), ["a firing Superseded"]);
+    world.edit("a", |one| one.suspended = false);
+    assert!(world.told().is_empty());
+}
+
+#[test]
+fn a_start_gives_webhook_alerts_their_whole_age() {
+    let mut world = World::new(&["a"]);
+    let mut firing = alert("x", BEGIN, BEGIN, BEGIN);
+    (firing.ends_at, firing.timeout) = (Timestamp::MAX, true);
+    world.accept(firing, Source::Webhook);
+    world.now += 30 * 3_600;
+    world.restart();
+    world.wait(24 * 3_600 - 1);
+    assert_eq!(world.state.counts().firing, 1);
+    world.wait(1);
+    assert_eq!(world.state.counts().stale, 1);
 }

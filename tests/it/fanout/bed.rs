@@ -21,6 +21,8 @@ use jiff::Timestamp;
 use prometheus_client::registry::Registry;
 use tokio::{sync::watch, time::Instant};
 
+use super::ledger::Ledger;
+
 pub(crate) use super::builder::{TargetBuilder, key, now, snapshot, target};
 
 /// What the far end does with a request.
@@ -30,6 +32,8 @@ pub(crate) enum Script {
     AcceptAfter(Duration),
     Fail(ErrorType, Option<u16>),
     FailMaybeTold,
+    FailSlowly,
+    Panic,
     Reject,
     RateLimit(Duration),
     Hang,
@@ -67,6 +71,7 @@ pub(crate) struct Bed {
     pub(crate) registry: Registry,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) refreshed: Arc<Mutex<Vec<TargetKey>>>,
+    pub(crate) ledger: Ledger,
 }
 
 pub(crate) fn alert(name: &str) -> Alert {
@@ -152,6 +157,11 @@ impl Transport for Wire {
                 let failure = failure(ErrorType::Timeout, Class::Retry, Told::Maybe);
                 attempt(at, Err(failure), None)
             }
+            Script::FailSlowly => {
+                let failure = failure(ErrorType::Auth, Class::RetrySlowly, Told::No);
+                attempt(at, Err(failure), Some(401))
+            }
+            Script::Panic => panic!("on purpose"),
             Script::Reject => {
                 let failure = failure(ErrorType::ClientError, Class::Rejected, Told::No);
                 attempt(at, Err(failure), Some(400))
@@ -184,6 +194,7 @@ fn failure(error_type: ErrorType, class: Class, told: Told) -> Failure {
         message: format!("scripted {}", error_type.as_str()),
         retry_after: None,
         told,
+        local: false,
     }
 }
 
@@ -199,7 +210,11 @@ impl Bed {
     }
 
     pub(crate) fn with(snapshot: Snapshot) -> Self {
-        let wire = Wire::default();
+        Self::over(Ledger::new(), Wire::default(), snapshot)
+    }
+
+    /// The same over facts and far ends that are there already.
+    pub(crate) fn over(ledger: Ledger, wire: Wire, snapshot: Snapshot) -> Self {
         let (snapshots, receiver) = watch::channel(Arc::new(snapshot));
         let mut registry = Registry::with_prefix("fanfare");
         let refreshed = Arc::<Mutex<Vec<TargetKey>>>::default();
@@ -213,10 +228,11 @@ impl Bed {
                 let refreshed = refreshed.clone();
                 Arc::new(move |key| refreshed.lock().unwrap().push(key.clone()))
             },
+            store: ledger.store(),
         };
         let courier = Courier::new(wire.clone(), parts);
         let engine = Arc::new(Engine::new(courier.clone(), "http://fanfare".into()));
-        Self { engine, courier, monitor, wire, snapshots, registry, metrics, refreshed }
+        Self { engine, courier, monitor, wire, snapshots, registry, metrics, refreshed, ledger }
     }
 
     /// The value of one metric line, `None` if there is no such series.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use fanfare::{
-    api::{HealthState, PublishTargetSpec, Reason, TargetKey, TargetType},
+    api::{DeliveryPolicy, HealthState, Jitter, PublishTargetSpec, Reason, TargetKey, TargetType},
     registry::{
         Allowed, Depth, HealthPolicy, HttpMethod, Live, Moment, ProbePlan, RejectedTarget, Sample,
         SampleFailure, SampleSource, Snapshot, Target, TargetEntry,
@@ -21,6 +21,8 @@ pub(crate) struct TargetBuilder {
     suspend: bool,
     max_in_flight: usize,
     labels: BTreeMap<String, String>,
+    policy: DeliveryPolicy,
+    credential: &'static str,
 }
 
 pub(crate) fn key(name: &str) -> TargetKey {
@@ -35,7 +37,16 @@ pub(crate) fn target(name: &str) -> TargetBuilder {
         suspend: false,
         max_in_flight: 8,
         labels: BTreeMap::new(),
+        policy: policy(),
+        credential: "first",
     }
+}
+
+/// Defaults without randomness.
+fn policy() -> DeliveryPolicy {
+    let mut policy = DeliveryPolicy::default();
+    policy.retry.jitter = Jitter::None;
+    policy
 }
 
 pub(crate) fn now() -> Moment {
@@ -142,12 +153,25 @@ impl TargetBuilder {
         self
     }
 
+    /// Changes the delivery policy.
+    pub(crate) fn policy(mut self, change: impl FnOnce(&mut DeliveryPolicy)) -> Self {
+        change(&mut self.policy);
+        self
+    }
+
+    /// Another credential than `first`.
+    pub(crate) fn credential(self, credential: &'static str) -> Self {
+        Self { credential, ..self }
+    }
+
     pub(crate) fn build(self) -> Arc<Target> {
         Arc::new(self.compiled())
     }
 
     pub(crate) fn compiled(self) -> Target {
-        let Self { key, kind, health, suspend, max_in_flight, labels } = self;
+        let Self { key, kind, health, suspend, max_in_flight, labels, policy, credential } = self;
+        let mut headers = http::HeaderMap::new();
+        headers.insert("x-credential", http::HeaderValue::from_static(credential));
         let target = Target {
             uid: uid(&key),
             generation: 1,
@@ -168,14 +192,16 @@ impl TargetBuilder {
                 delivery: None,
                 flow: None,
                 health_check: None,
+                circuit_breaker: None,
             }),
             endpoints: Box::new([]),
             method: HttpMethod::Post,
-            headers: http::HeaderMap::new(),
+            headers,
             body_credential: None,
             tls_roots: None,
             timeout: Duration::from_secs(10),
             max_in_flight,
+            policy,
             health: HealthPolicy {
                 interval: Duration::from_mins(1),
                 unhealthy_interval: Duration::from_secs(15),

@@ -8,6 +8,7 @@ use fanfare::{
     publish::{Options, PublishError, Selection, SkipReason, Strategy, TargetFilter, TargetResult},
     registry::{Snapshot, TargetEntry},
 };
+use tokio::time::Instant;
 
 use super::{
     bed::{TargetBuilder, key, named, snapshot, target},
@@ -49,7 +50,7 @@ fn sends(plan: &Plan) -> Vec<&str> {
 
 #[test]
 fn unhealthy_and_disabled_targets_are_skipped_by_default() {
-    let plan = plan(&mixed(), &every(), &Options::default()).unwrap();
+    let plan = plan(&mixed(), &every(), &Options::default(), Instant::now()).unwrap();
     let expected = [
         ("off", SkipReason::Disabled),
         ("unhealthy", SkipReason::Unhealthy),
@@ -62,7 +63,7 @@ fn unhealthy_and_disabled_targets_are_skipped_by_default() {
 #[test]
 fn strategies_keep_out_what_they_name_and_never_the_unknown() {
     let skipped_by = |options: &Options| {
-        let plan = plan(&mixed(), &every(), options).unwrap();
+        let plan = plan(&mixed(), &every(), options, Instant::now()).unwrap();
         let skipped: Vec<_> =
             skips(&plan.results).into_iter().map(|(name, _)| name.to_owned()).collect();
         skipped
@@ -82,6 +83,7 @@ fn degraded_is_named_as_the_reason() {
         &mixed(),
         &named(["ns/degraded", "ns/unhealthy"]),
         &with(Strategy::SkipUnhealthyAndDegraded),
+        Instant::now(),
     )
     .unwrap();
     let expected = [("degraded", SkipReason::Degraded), ("unhealthy", SkipReason::Unhealthy)];
@@ -91,7 +93,7 @@ fn degraded_is_named_as_the_reason() {
 
 #[test]
 fn healthy_targets_start_first_and_answers_keep_the_request_order() {
-    let plan = plan(&mixed(), &every(), &with(Strategy::PublishToAll)).unwrap();
+    let plan = plan(&mixed(), &every(), &with(Strategy::PublishToAll), Instant::now()).unwrap();
     assert_eq!(sends(&plan), ["healthy", "degraded", "unknown", "unhealthy"]);
     let order: Vec<_> = plan.results.iter().map(|result| &*result.key.name).collect();
     assert_eq!(order, ["degraded", "healthy", "off", "unhealthy", "unknown", "broken"]);
@@ -102,7 +104,12 @@ fn healthy_targets_start_first_and_answers_keep_the_request_order() {
 
 #[test]
 fn a_target_named_twice_is_published_once() {
-    let plan = plan(&mixed(), &named(["ns/healthy", "ns/off", "ns/healthy"]), &Options::default());
+    let plan = plan(
+        &mixed(),
+        &named(["ns/healthy", "ns/off", "ns/healthy"]),
+        &Options::default(),
+        Instant::now(),
+    );
     let plan = plan.unwrap();
     assert_eq!(plan.results.len(), 2);
     assert_eq!(sends(&plan), ["healthy"]);
@@ -111,14 +118,14 @@ fn a_target_named_twice_is_published_once() {
 #[test]
 fn unknown_names_fail_the_whole_request() {
     let names = named(["ns/healthy", "ns/gone", "other/healthy", "ns/gone"]);
-    let error = plan(&mixed(), &names, &Options::default()).unwrap_err();
+    let error = plan(&mixed(), &names, &Options::default(), Instant::now()).unwrap_err();
     assert_eq!(error, PublishError::NotFound(vec![key("ns/gone"), key("other/healthy")]));
 }
 
 #[test]
 fn all_takes_every_enabled_target_whatever_its_health() {
     let all = Selection::All(TargetFilter::default());
-    let plan = plan(&mixed(), &all, &with(Strategy::PublishToAll)).unwrap();
+    let plan = plan(&mixed(), &all, &with(Strategy::PublishToAll), Instant::now()).unwrap();
     assert_eq!(sends(&plan), ["healthy", "degraded", "unknown", "unhealthy"]);
     assert_eq!(plan.results.len(), 4);
 }
@@ -126,7 +133,7 @@ fn all_takes_every_enabled_target_whatever_its_health() {
 #[test]
 fn healthy_takes_healthy_and_degraded() {
     let healthy = Selection::Healthy(TargetFilter::default());
-    let plan = plan(&mixed(), &healthy, &Options::default()).unwrap();
+    let plan = plan(&mixed(), &healthy, &Options::default(), Instant::now()).unwrap();
     assert_eq!(sends(&plan), ["healthy", "degraded"]);
     assert_eq!(plan.results.len(), 2);
 }
@@ -134,7 +141,8 @@ fn healthy_takes_healthy_and_degraded() {
 #[test]
 fn healthy_may_be_narrowed_to_leave_out_degraded() {
     let healthy = Selection::Healthy(TargetFilter::default());
-    let plan = plan(&mixed(), &healthy, &with(Strategy::SkipUnhealthyAndDegraded)).unwrap();
+    let plan = plan(&mixed(), &healthy, &with(Strategy::SkipUnhealthyAndDegraded), Instant::now())
+        .unwrap();
     assert_eq!(sends(&plan), ["healthy"]);
     assert_eq!(skips(&plan.results), [("degraded", SkipReason::Degraded)]);
 }
@@ -149,7 +157,7 @@ fn filters_narrow_by_namespace_type_and_every_label() {
     ]);
     let selected = |filter: TargetFilter| {
         let all = Selection::All(filter);
-        let plan = plan(&snapshot, &all, &with(Strategy::PublishToAll)).unwrap();
+        let plan = plan(&snapshot, &all, &with(Strategy::PublishToAll), Instant::now()).unwrap();
         plan.results.iter().map(|result| result.key.to_string()).collect::<Vec<_>>()
     };
     let labels = |pairs: &[(&str, &str)]| {
@@ -187,7 +195,7 @@ fn a_request_that_contradicts_itself_is_invalid() {
         (every(), none, "options.max_concurrent"),
         (every(), many, "options.max_concurrent"),
     ] {
-        match plan(&mixed(), &selection, &options) {
+        match plan(&mixed(), &selection, &options, Instant::now()) {
             Err(PublishError::Invalid(message)) => assert!(message.contains(word), "{message}"),
             other => panic!("{selection:?} {options:?}: {other:?}"),
         }
@@ -197,6 +205,6 @@ fn a_request_that_contradicts_itself_is_invalid() {
 #[test]
 fn nothing_is_planned_before_targets_are_known() {
     let loading = Snapshot { complete: false, ..mixed() };
-    let error = plan(&loading, &every(), &Options::default()).unwrap_err();
+    let error = plan(&loading, &every(), &Options::default(), Instant::now()).unwrap_err();
     assert_eq!(error, PublishError::NotReady);
 }

@@ -5,11 +5,13 @@ use std::{sync::Arc, time::Duration};
 use fanfare::{
     alert::{Alert, Status},
     api::{AlertRouteSpec, HealthState},
-    dispatch::Settings,
+    clock::Moment,
+    dispatch::{Settings, State},
     fanout::{Router, RouterError, Unfinished},
     publish::{Accepted, Intake, Refused, Source},
     registry::{Registry, Snapshot, Target},
     routing::{Route, RouteSettings},
+    store::Loaded,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -19,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     bed::{Bed, Wire},
     builder::{TargetBuilder, key, now, sample},
+    ledger::Ledger,
 };
 
 /// Time enough for everything that can happen at once.
@@ -66,7 +69,38 @@ impl Routes {
         wanted: impl IntoIterator<Item = Route>,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
-        let bed = Bed::with(Snapshot::default());
+        Self::over((Ledger::new(), Loaded::default()), Wire::default(), targets, wanted, change)
+            .await
+    }
+
+    /// The same over what an earlier process left.
+    pub(crate) async fn over(
+        (ledger, loaded): (Ledger, Loaded),
+        wire: Wire,
+        targets: impl IntoIterator<Item = TargetBuilder>,
+        wanted: impl IntoIterator<Item = Route>,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
+        let early = Self::unlisted_with((ledger, loaded), wire, targets, change).await;
+        early.listed(wanted).await
+    }
+
+    /// A router that runs before the first lists are complete.
+    pub(crate) async fn unlisted(
+        left: (Ledger, Loaded),
+        wire: Wire,
+        targets: impl IntoIterator<Item = TargetBuilder>,
+    ) -> Self {
+        Self::unlisted_with(left, wire, targets, |_| ()).await
+    }
+
+    async fn unlisted_with(
+        (ledger, loaded): (Ledger, Loaded),
+        wire: Wire,
+        targets: impl IntoIterator<Item = TargetBuilder>,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
+        let bed = Bed::over(ledger, wire, Snapshot::default());
         let mut settings = Settings {
             resolve_timeout: Duration::from_mins(5),
             webhook_max_age: Duration::from_hours(24),
@@ -77,18 +111,29 @@ impl Routes {
         change(&mut settings);
         let mut registry = Registry::new(Arc::default());
         targets.into_iter().for_each(|target| registry.apply_target(Ok(target.compiled())));
-        wanted.into_iter().for_each(|route| registry.apply_route(Ok(route)));
-        registry.targets_listed();
-        registry.routes_listed();
-        let router = Router::new(bed.courier.clone(), settings);
+        let router = Router::new(bed.courier.clone(), restored(loaded, settings));
         let stop = CancellationToken::new();
         let running = tokio::spawn({
             let (runner, stop) = (router.clone(), stop.clone());
             async move { runner.run(stop, Duration::from_secs(25)).await }
         });
-        let mut bed = Self { bed, router, registry, stop, running };
-        bed.apply(|_| ()).await;
-        bed
+        let early = Self { bed, router, registry, stop, running };
+        early.quiet().await;
+        early
+    }
+
+    /// The first lists are complete, with these routes.
+    pub(crate) async fn listed(mut self, wanted: impl IntoIterator<Item = Route>) -> Self {
+        let wanted: Vec<Route> = wanted.into_iter().collect();
+        self.apply(|registry| {
+            for route in wanted {
+                registry.apply_route(Ok(route));
+            }
+            registry.targets_listed();
+            registry.routes_listed();
+        })
+        .await;
+        self
     }
 
     /// Changes the registry and lets the change arrive.
@@ -150,8 +195,30 @@ impl Routes {
         self.stop.cancel();
     }
 
+    /// How it ended by itself.
+    pub(crate) async fn ended(self) -> RouterError {
+        self.running.await.unwrap().unwrap_err()
+    }
+
+    /// The process is killed; another one starts with what is durable.
+    pub(crate) async fn restart(
+        self,
+        targets: impl IntoIterator<Item = TargetBuilder>,
+        wanted: impl IntoIterator<Item = Route>,
+    ) -> Self {
+        self.running.abort();
+        let left = self.bed.ledger.reopen();
+        self.bed.wire.take_seen();
+        Self::over(left, self.bed.wire.clone(), targets, wanted, |_| ()).await
+    }
+
     pub(crate) async fn stop(self) -> Unfinished {
         self.stop.cancel();
         self.running.await.unwrap().unwrap()
     }
+}
+
+fn restored(loaded: Loaded, settings: Settings) -> State {
+    let alerts = loaded.alerts.into_iter().map(|it| (it.id, it.alert, it.told));
+    State::restore(settings, alerts, Moment::now())
 }

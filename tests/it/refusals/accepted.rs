@@ -49,7 +49,24 @@ pub(crate) fn accepted() -> Vec<Value> {
         })),
         ("PublishTarget", json!({"type": "Webhook", "webhook": {"url": "http://a/"}, "connection": {"auth": {"type": "Basic", "basic": {"usernameSecretRef": reference(), "passwordSecretRef": reference()}}, "tls": {}}})),
         ("PublishTarget", json!({"type": "Log", "delivery": {"timeout": "5m"}, "healthCheck": {"degradedLatency": "9s", "timeout": "60s"}})),
-        ("AlertRoute", json!({"targetSelector": {"matchLabels": {}}})),
+        ("PublishTarget", json!({
+            "type": "Log",
+            "delivery": {
+                "maxAttempts": 1000, "backoffPolicy": "Linear", "backoffDelay": "3600s", "backoffMax": "60m",
+                "jitter": "None", "retryAfterMax": "0s", "maxAge": "720h", "semantics": "Every"
+            },
+            "flow": {
+                "rateLimit": {"requests": 100_000, "unit": "Hour", "burst": 1},
+                "queue": {"maxNotifications": 1_000_000, "whenFull": "DeadLetterNewest"}
+            },
+            "circuitBreaker": {
+                "consecutiveFailures": 1000, "failureRateThreshold": 100, "minimumNumberOfCalls": 10_000,
+                "window": "1h", "baseEjectionTime": "1s", "maxEjectionTime": "1000ms", "successThreshold": 100
+            }
+        })),
+        ("PublishTarget", json!({"type": "Log", "delivery": {"backoffDelay": "5m"}, "flow": {"queue": {}}, "circuitBreaker": {"baseEjectionTime": "300s"}})),
+        ("AlertRoute", json!({"targetSelector": {"matchLabels": {}}, "whenUnhealthy": "Hold", "whenDegraded": "Hold", "repeatInterval": "1m"})),
+        ("AlertRoute", json!({"targetSelector": {"matchLabels": {}}, "repeatInterval": "720h"})),
         ("AlertRoute", json!({"targets": [], "targetSelector": {"matchLabels": labels}})),
         ("AlertRoute", json!({"targets": [{"name": "t"}, {"name": "t", "namespace": "other", "sendResolved": false}]})),
         ("AlertRoute", json!({

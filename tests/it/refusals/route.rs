@@ -83,10 +83,14 @@ refusals! { "AlertRoute",
         => "should be greater than or equal to -10000";
     final_is_text: {"final": "true", "targets": [{"name": "t"}]}
         => "must be of type boolean";
-    hold_before_it_exists: {"whenUnhealthy": "Hold", "targets": [{"name": "t"}]}
-        => "Unsupported value: \"Hold\": supported values: \"Skip\", \"Send\"";
-    unknown_when_degraded: {"whenDegraded": "Hold", "targets": [{"name": "t"}]}
-        => "Unsupported value: \"Hold\"";
+    unknown_when_unhealthy: {"whenUnhealthy": "hold", "targets": [{"name": "t"}]}
+        => "Unsupported value: \"hold\": supported values: \"Hold\", \"Skip\", \"Send\"";
+    unknown_when_degraded: {"whenDegraded": "Wait", "targets": [{"name": "t"}]}
+        => "Unsupported value: \"Wait\": supported values: \"Hold\", \"Skip\", \"Send\"";
+    short_repeat_interval: {"repeatInterval": "59s", "targets": [{"name": "t"}]}
+        => "must be a duration from 1m to 720h";
+    long_repeat_interval: {"repeatInterval": "720h1ms", "targets": [{"name": "t"}]}
+        => "must be a duration from 1m to 720h";
     field_of_a_later_issue: {"grouping": {"by": ["alertname"]}, "targets": [{"name": "t"}]}
         => "unknown field \"spec.grouping\"";
 }

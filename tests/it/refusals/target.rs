@@ -227,6 +227,32 @@ refusals! { "PublishTarget",
         => "may not be more than 24 bytes";
     duration_is_a_number: {"type": "Log", "delivery": {"timeout": 10}}
         => "must be of type string";
+    short_backoff: {"type": "Log", "delivery": {"backoffDelay": "99ms"}}
+        => "must be a duration from 100ms to 1h";
+    long_backoff_max: {"type": "Log", "delivery": {"backoffMax": "24h1ms"}}
+        => "must be a duration from 100ms to 24h";
+    backoff_max_below_the_delay: {"type": "Log", "delivery": {"backoffDelay": "2s", "backoffMax": "1999ms"}}
+        => "backoffMax (5m unless set) must not be shorter than backoffDelay (500ms unless set)";
+    backoff_max_below_the_default_delay: {"type": "Log", "delivery": {"backoffMax": "499ms"}}
+        => "raise backoffMax or lower backoffDelay";
+    backoff_delay_above_the_default_max: {"type": "Log", "delivery": {"backoffDelay": "5m1ms"}}
+        => "raise backoffMax or lower backoffDelay";
+    unknown_backoff: {"type": "Log", "delivery": {"backoffPolicy": "exponential"}}
+        => "Unsupported value: \"exponential\": supported values: \"Exponential\", \"Linear\"";
+    unknown_jitter: {"type": "Log", "delivery": {"jitter": "Half"}}
+        => "Unsupported value: \"Half\": supported values: \"Full\", \"None\"";
+    zero_attempts: {"type": "Log", "delivery": {"maxAttempts": 0}}
+        => "should be greater than or equal to 1";
+    huge_attempts: {"type": "Log", "delivery": {"maxAttempts": 1001}}
+        => "should be less than or equal to 1000";
+    long_retry_after: {"type": "Log", "delivery": {"retryAfterMax": "25h"}}
+        => "must be a duration from 0s to 24h";
+    zero_max_age: {"type": "Log", "delivery": {"maxAge": "0s"}}
+        => "must be a duration from 1s to 720h";
+    long_max_age: {"type": "Log", "delivery": {"maxAge": "721h"}}
+        => "must be a duration from 1s to 720h";
+    unknown_semantics: {"type": "Log", "delivery": {"semantics": "All"}}
+        => "Unsupported value: \"All\": supported values: \"Latest\", \"Every\"";
     zero_in_flight: {"type": "Log", "flow": {"maxInFlight": 0}}
         => "should be greater than or equal to 1";
     negative_in_flight: {"type": "Log", "flow": {"maxInFlight": -1}}
@@ -237,6 +263,58 @@ refusals! { "PublishTarget",
         => "must be of type integer";
     in_flight_is_a_fraction: {"type": "Log", "flow": {"maxInFlight": 1.5}}
         => "must be of type integer";
+    rate_limit_without_unit: {"type": "Log", "flow": {"rateLimit": {"requests": 1}}}
+        => "spec.flow.rateLimit.unit: Required value";
+    rate_limit_without_requests: {"type": "Log", "flow": {"rateLimit": {"unit": "Second"}}}
+        => "spec.flow.rateLimit.requests: Required value";
+    unknown_unit: {"type": "Log", "flow": {"rateLimit": {"requests": 1, "unit": "Day"}}}
+        => "Unsupported value: \"Day\": supported values: \"Second\", \"Minute\", \"Hour\"";
+    zero_requests: {"type": "Log", "flow": {"rateLimit": {"requests": 0, "unit": "Second"}}}
+        => "should be greater than or equal to 1";
+    huge_requests: {"type": "Log", "flow": {"rateLimit": {"requests": 100_001, "unit": "Second"}}}
+        => "should be less than or equal to 100000";
+    zero_burst: {"type": "Log", "flow": {"rateLimit": {"requests": 1, "unit": "Second", "burst": 0}}}
+        => "should be greater than or equal to 1";
+    huge_burst: {"type": "Log", "flow": {"rateLimit": {"requests": 1, "unit": "Second", "burst": 100_001}}}
+        => "should be less than or equal to 100000";
+    zero_queue: {"type": "Log", "flow": {"queue": {"maxNotifications": 0}}}
+        => "should be greater than or equal to 1";
+    huge_queue: {"type": "Log", "flow": {"queue": {"maxNotifications": 1_000_001}}}
+        => "should be less than or equal to 1000000";
+    unknown_when_full: {"type": "Log", "flow": {"queue": {"whenFull": "Drop"}}}
+        => "Unsupported value: \"Drop\": supported values: \"DeadLetterOldest\", \"DeadLetterNewest\"";
+    overflow_of_a_later_issue: {"type": "Log", "flow": {"overflow": "Digest"}}
+        => "unknown field \"spec.flow.overflow\"";
+
+    // Circuit breaker.
+    zero_consecutive_failures: {"type": "Log", "circuitBreaker": {"consecutiveFailures": 0}}
+        => "should be greater than or equal to 1";
+    huge_consecutive_failures: {"type": "Log", "circuitBreaker": {"consecutiveFailures": 1001}}
+        => "should be less than or equal to 1000";
+    zero_failure_rate: {"type": "Log", "circuitBreaker": {"failureRateThreshold": 0}}
+        => "should be greater than or equal to 1";
+    failure_rate_above_all: {"type": "Log", "circuitBreaker": {"failureRateThreshold": 101}}
+        => "should be less than or equal to 100";
+    zero_calls: {"type": "Log", "circuitBreaker": {"minimumNumberOfCalls": 0}}
+        => "should be greater than or equal to 1";
+    huge_calls: {"type": "Log", "circuitBreaker": {"minimumNumberOfCalls": 10_001}}
+        => "should be less than or equal to 10000";
+    short_window: {"type": "Log", "circuitBreaker": {"window": "999ms"}}
+        => "must be a duration from 1s to 1h";
+    short_ejection: {"type": "Log", "circuitBreaker": {"baseEjectionTime": "0s"}}
+        => "must be a duration from 1s to 1h";
+    long_max_ejection: {"type": "Log", "circuitBreaker": {"maxEjectionTime": "25h"}}
+        => "must be a duration from 1s to 24h";
+    max_ejection_below_the_base: {"type": "Log", "circuitBreaker": {"baseEjectionTime": "20s", "maxEjectionTime": "19s"}}
+        => "maxEjectionTime (5m unless set) must not be shorter than baseEjectionTime (30s unless set)";
+    max_ejection_below_the_default_base: {"type": "Log", "circuitBreaker": {"maxEjectionTime": "29s"}}
+        => "raise maxEjectionTime or lower baseEjectionTime";
+    base_ejection_above_the_default_max: {"type": "Log", "circuitBreaker": {"baseEjectionTime": "1h"}}
+        => "raise maxEjectionTime or lower baseEjectionTime";
+    zero_successes: {"type": "Log", "circuitBreaker": {"successThreshold": 0}}
+        => "should be greater than or equal to 1";
+    huge_successes: {"type": "Log", "circuitBreaker": {"successThreshold": 101}}
+        => "should be less than or equal to 100";
 
     // Health check.
     short_interval: {"type": "Log", "healthCheck": {"interval": "999ms"}}

@@ -1,9 +1,11 @@
 //! Metrics and health.
 
+use bytes::Bytes;
 use fanfare::server::Check;
+use http::Method;
 
 use super::Bed;
-use crate::support::http::get;
+use crate::support::http::{get, send};
 
 fn check(name: &'static str, ok: bool, gates: bool) -> Check {
     Check { name, ok, gates, detail: if ok { String::new() } else { "do this".to_owned() } }
@@ -40,6 +42,9 @@ async fn metrics_are_openmetrics_with_every_series_at_zero() {
     let text = reply.text();
     for line in [
         r#"fanfare_intake_requests_total{source="webhook",outcome="overloaded"} 0"#,
+        r#"fanfare_intake_requests_total{source="v2",outcome="store"} 0"#,
+        r#"fanfare_api_requests_total{endpoint="deadletters",code_class="4xx"} 0"#,
+        r#"fanfare_api_requests_total{endpoint="deliveries",code_class="2xx"} 0"#,
         r#"fanfare_alerts_received_total{source="v2",outcome="refused"} 0"#,
         r#"fanfare_api_requests_total{endpoint="publish",code_class="5xx"} 0"#,
         r#"fanfare_intake_request_duration_seconds_count{source="v2"} 0"#,
@@ -55,5 +60,22 @@ async fn unknown_paths_name_known_ones() {
         let reply = get(&format!("{url}/nope")).await;
         assert_eq!(reply.status, 404);
         assert!(reply.text().contains(part), "{}", reply.text());
+    }
+}
+
+#[tokio::test]
+async fn wrong_methods_name_right_ones() {
+    let bed = Bed::start().await;
+    for (method, path, allow) in [
+        (Method::POST, "/api/v1/deadletters", "GET,HEAD,DELETE"),
+        (Method::GET, "/api/v1/deadletters/replay", "POST"),
+        (Method::GET, "/api/v1/publish/parallel", "POST"),
+    ] {
+        let reply = send(method, &format!("{}{path}", bed.api), &[], Bytes::new()).await;
+        assert_eq!(
+            (reply.status.as_u16(), &reply.headers["allow"]),
+            (405, &allow.parse().unwrap())
+        );
+        assert_eq!(reply.json()["error"]["type"], "method_not_allowed", "{path}");
     }
 }

@@ -1,24 +1,37 @@
 //! Pages in a browser on the same machine can't use the API.
 
 use bytes::Bytes;
-use fanfare::server::Tokens;
+use fanfare::{
+    server::Tokens,
+    store::{DeadLetterFilter, Op},
+};
 use http::Method;
 use serde_json::json;
 
-use super::Bed;
+use super::{
+    Bed,
+    shelf::{letter, put},
+};
 use crate::support::http::send;
 
-const PATHS: [(&str, &str); 3] = [
+const PATHS: [(&str, &str); 7] = [
     ("POST", "/api/v1/publish/parallel/all"),
     ("POST", "/api/v2/alerts"),
     ("GET", "/api/v1/targets"),
+    ("GET", "/api/v1/deliveries?since=1h"),
+    ("GET", "/api/v1/deadletters"),
+    ("POST", "/api/v1/deadletters/replay"),
+    ("DELETE", "/api/v1/deadletters"),
 ];
 
 fn body(path: &str) -> Bytes {
     let alert = json!({"labels": {"alertname": "A"}});
-    if path.ends_with("/alerts") { json!([alert]) } else { json!({"alert": alert}) }
-        .to_string()
-        .into()
+    let body = match path {
+        _ if path.ends_with("/alerts") => json!([alert]),
+        _ if path.contains("/deadletters") => json!({"filter": {"since": "1h"}}),
+        _ => json!({"alert": alert}),
+    };
+    body.to_string().into()
 }
 
 async fn code(bed: &Bed, (method, path): (&str, &str), more: &[(&str, &str)]) -> u16 {
@@ -31,6 +44,7 @@ async fn code(bed: &Bed, (method, path): (&str, &str), more: &[(&str, &str)]) ->
 #[tokio::test]
 async fn pages_of_other_sites_are_refused() {
     let bed = Bed::start().await;
+    put(&bed, vec![Op::DeadLetter(Box::new(letter("a")))]).await;
     for path in PATHS {
         for (name, value) in [
             ("origin", "https://evil.example"),
@@ -44,6 +58,9 @@ async fn pages_of_other_sites_are_refused() {
     }
     assert!(bed.script.published.lock().unwrap().is_empty(), "nothing was published");
     assert!(bed.script.accepted.lock().unwrap().is_empty(), "nothing was taken");
+    assert!(bed.script.replayed.lock().unwrap().is_empty(), "nothing was replayed");
+    let kept = bed.store.dead_letters(&DeadLetterFilter { limit: 9, ..Default::default() });
+    assert_eq!(kept.unwrap().items.len(), 1, "nothing was deleted");
 }
 
 #[tokio::test]
@@ -52,7 +69,9 @@ async fn local_programs_are_served() {
     let own = bed.api.clone();
     for more in [("host", "localhost:9094"), ("host", "[::1]"), ("origin", own.as_str())] {
         assert_eq!(code(&bed, PATHS[1], &[more]).await, 200, "{more:?}");
-        assert_eq!(code(&bed, PATHS[2], &[more]).await, 200, "{more:?}");
+        for path in &PATHS[2..] {
+            assert_eq!(code(&bed, *path, &[more]).await, 200, "{path:?} {more:?}");
+        }
     }
 }
 

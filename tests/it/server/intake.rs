@@ -101,8 +101,26 @@ async fn overload_is_503_with_retry_after() {
         assert_eq!(reply.headers["retry-after"], "5");
         assert_eq!(reply.json(), refused.to_string().as_str());
     }
+    for (refused, after) in [
+        (Refused::Behind, "5"),
+        (Refused::StoreFailed, "15"),
+        (Refused::StoreFull, "30"),
+        (Refused::DiskFull, "60"),
+    ] {
+        *bed.script.accept.lock().unwrap() = Some(Err(refused));
+        let reply = v2(&bed, &alert).await;
+        assert_eq!(
+            (reply.status.as_u16(), &reply.headers["retry-after"]),
+            (503, &after.parse().unwrap())
+        );
+        assert_eq!(reply.json(), refused.to_string().as_str());
+    }
+    assert!(bed.metric(r#"fanfare_intake_requests_total{source="v2",outcome="store"} 4"#).await);
+    assert!(
+        bed.metric(r#"fanfare_intake_requests_total{source="v2",outcome="overloaded"} 3"#).await
+    );
     let some = Accepted { alerts: 1, unrouted: 0, refused: 1 };
     *bed.script.accept.lock().unwrap() = Some(Ok(some));
     assert_eq!(v2(&bed, &alert).await.status, 503, "a refused alert is not silently dropped");
-    assert!(bed.metric(r#"fanfare_alerts_received_total{source="v2",outcome="refused"} 4"#).await);
+    assert!(bed.metric(r#"fanfare_alerts_received_total{source="v2",outcome="refused"} 8"#).await);
 }

@@ -103,6 +103,15 @@ async fn tokens_are_asked_for_before_the_body_and_not_for_health() {
     let targets = format!("{}/api/v1/targets", bed.api);
     assert_eq!(send(Method::GET, &targets, &[], Bytes::new()).await.status, 401);
     assert_eq!(send(Method::GET, &targets, &headers, Bytes::new()).await.status, 200);
+    for (method, path) in [
+        (Method::GET, "deliveries?since=1h"),
+        (Method::GET, "deadletters"),
+        (Method::POST, "deadletters/replay"),
+        (Method::DELETE, "deadletters?since=1h"),
+    ] {
+        let url = format!("{}/api/v1/{path}", bed.api);
+        assert_eq!(send(method, &url, &[], Bytes::new()).await.status, 401, "{path}");
+    }
     let health = format!("{}/-/healthy", bed.api);
     assert_eq!(send(Method::GET, &health, &[], Bytes::new()).await.status, 200);
 }

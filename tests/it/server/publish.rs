@@ -23,6 +23,7 @@ fn one(name: &str) -> TargetResult {
         status_code: Some(200),
         duration: Duration::from_millis(12),
         attempts: 1,
+        queued: false,
     }
 }
 
@@ -58,13 +59,20 @@ async fn every_kind_of_outcome_has_its_code() {
     let late = || failed("c", ErrorType::Timeout);
     let sick = || skipped("d", SkipReason::Unhealthy);
     let off = || skipped("e", SkipReason::Disabled);
+    let open = || skipped("f", SkipReason::CircuitOpen);
+    let queued = || TargetResult { queued: true, ..failed("g", ErrorType::Timeout) };
     for (results, timed_out, code, kind) in [
         (vec![one("a")], false, 200, ""),
         (vec![one("a"), down(), late()], true, 200, ""),
+        (vec![one("a"), queued()], false, 200, ""),
+        (vec![queued(), down(), sick(), off()], true, 202, ""),
+        (vec![TargetResult { queued: true, attempts: 0, ..one("h") }], false, 202, ""),
         (vec![down(), late()], true, 504, "timeout"),
         (vec![down(), sick(), off()], false, 502, "all_targets_failed"),
         (vec![off()], false, 409, "no_enabled_targets"),
         (vec![off(), sick()], false, 503, "no_healthy_targets"),
+        (vec![off(), open()], false, 503, "no_healthy_targets"),
+        (vec![down(), open()], false, 502, "all_targets_failed"),
         (vec![], false, 409, "no_enabled_targets"),
     ] {
         let total = results.len();
@@ -76,6 +84,25 @@ async fn every_kind_of_outcome_has_its_code() {
         assert_eq!(body["results"].as_array().unwrap().len(), total, "the full result is there");
         assert_eq!(body["timed_out"], timed_out);
     }
+}
+
+#[tokio::test]
+async fn open_circuits_are_named_with_what_helps() {
+    let bed = Bed::start().await;
+    let message = |results| {
+        *bed.script.publish.lock().unwrap() = Some(Ok(result(results, false)));
+        async {
+            let body = publish(&bed, "", &named()).await.json();
+            (body["error"]["message"].as_str().unwrap().to_owned(), body)
+        }
+    };
+    let open = || skipped("a", SkipReason::CircuitOpen);
+    let (text, body) = message(vec![open()]).await;
+    assert!(text.contains("options.retry") && text.contains("enable_circuit_breaker"), "{text}");
+    assert!(!text.contains("PublishToAll"), "{text}");
+    assert_eq!(body["results"][0]["skip_reason"], "circuit_open");
+    let (text, _) = message(vec![open(), skipped("b", SkipReason::Unhealthy)]).await;
+    assert!(text.contains("PublishToAll"), "{text}");
 }
 
 #[tokio::test]
@@ -121,7 +148,7 @@ async fn wrong_requests_are_400_and_say_what_to_write() {
             "unknown field `colour`",
         ),
         ("", with(json!({"colour": 1})), "unknown field `colour`"),
-        ("", with(json!({"retry": true})), "durable queue"),
+        ("", with(json!({"retry": "yes"})), "expected a boolean"),
         ("", with(json!({"timeout": "0s"})), "at most 5m"),
         ("", with(json!({"timeout": "6m"})), "at most 5m"),
         ("", with(json!({"timeout": "soon"})), "write a number and a unit"),
@@ -147,7 +174,7 @@ async fn options_and_selections_reach_the_engine() {
     let bed = Bed::start().await;
     *bed.script.publish.lock().unwrap() = Some(Ok(result(vec![one("a")], false)));
     let body = json!({"alert": {"labels": {"alertname": "A"}}, "target_names": ["x", "ns/y"], "namespace": "own",
-        "options": {"strategy": "PublishToAll", "timeout": "1m30s", "max_concurrent": 7, "retry": false,
+        "options": {"strategy": "PublishToAll", "timeout": "1m30s", "max_concurrent": 7, "retry": true,
                     "check_health": false, "enable_circuit_breaker": false}});
     assert_eq!(publish(&bed, "", &body).await.status, 200);
     let filter = json!({"alert": {"labels": {"alertname": "A"}},
@@ -159,7 +186,8 @@ async fn options_and_selections_reach_the_engine() {
     let options = &published[0].options;
     assert_eq!(options.strategy, Strategy::PublishToAll);
     assert_eq!((options.timeout, options.max_concurrent), (Duration::from_secs(90), 7));
-    assert!(!options.check_health && !options.enable_circuit_breaker);
+    assert!(!options.check_health && !options.enable_circuit_breaker && options.retry);
+    assert!(!published[1].options.retry, "one attempt unless asked for more");
     let Selection::All(filter) = &published[1].selection else { panic!("{:?}", published[1]) };
     assert_eq!(filter.kind, Some(TargetType::Slack));
     assert_eq!(filter.labels.len(), 2);
@@ -176,6 +204,7 @@ async fn engine_refusals_have_their_codes() {
         (PublishError::KeyReused, 400, "invalid_input"),
         (PublishError::NotReady, 503, "unavailable"),
         (PublishError::ShuttingDown, 503, "unavailable"),
+        (PublishError::StoreFailed, 503, "unavailable"),
     ] {
         *bed.script.publish.lock().unwrap() = Some(Err(error));
         let reply = publish(&bed, "", &named()).await;

@@ -20,7 +20,7 @@ const STOP: Duration = Duration::from_secs(40);
 /// How to run the operator.
 pub(crate) struct Launch {
     command: Command,
-    data: tempfile::TempDir,
+    data: Option<tempfile::TempDir>,
 }
 
 /// A running operator; dropping it kills it.
@@ -30,7 +30,7 @@ pub(crate) struct Operator {
     intake: String,
     api: String,
     admin: String,
-    data: tempfile::TempDir,
+    data: Option<tempfile::TempDir>,
 }
 
 // === impl Launch ===
@@ -46,8 +46,60 @@ impl Launch {
         Self::new().arg("--manifests").arg(&dir.display().to_string())
     }
 
+    /// Without Kubernetes, on a data directory that outlives the process; `None`: nothing does.
+    pub(crate) fn on_data(manifests: &Path, data: Option<&Path>) -> Self {
+        let mut launch = Self::bare();
+        launch.command.arg("--manifests").arg(manifests);
+        if let Some(data) = data {
+            launch.command.arg("--data-dir").arg(data);
+        }
+        launch
+    }
+
+    /// With a file system of this size under `mount`, seen by this process alone.
+    pub(crate) fn on_small_disk(mut self, mount: &Path, size: &str) -> Self {
+        let mut command = Command::new("unshare");
+        let script = "mount -t tmpfs -o size=\"$1\" tmpfs \"$2\" && shift 2 && exec \"$@\"";
+        command.args(["--mount", "--map-root-user", "sh", "-c", script, "sh", size]).arg(mount);
+        command.arg(self.command.get_program()).args(self.command.get_args());
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        self.command = command;
+        self
+    }
+
+    /// On this data directory, which outlives the process, instead of one of its own.
+    pub(crate) fn on_data_of(mut self, data: &Path) -> Self {
+        if let Some(own) = self.data.take() {
+            let own = own.path().as_os_str().to_owned();
+            let args: Vec<_> = self.command.get_args().map(std::ffi::OsStr::to_owned).collect();
+            let mut command = Command::new(self.command.get_program());
+            for arg in args {
+                command.arg(if arg == own { data.as_os_str().to_owned() } else { arg });
+            }
+            for (name, value) in self.command.get_envs() {
+                match value {
+                    Some(value) => command.env(name, value),
+                    None => command.env_remove(name),
+                };
+            }
+            self.command = command;
+        }
+        self
+    }
+
     fn new() -> Self {
         let data = tempfile::tempdir().expect("the machine has room for temporary files");
+        let mut launch = Self::bare();
+        launch.command.arg("--data-dir").arg(data.path());
+        Self { data: Some(data), ..launch }
+    }
+
+    fn bare() -> Self {
         let mut command = program::command(Path::new(env!("CARGO_BIN_EXE_fanfare")));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FANFARE_")) {
             command.env_remove(name);
@@ -57,10 +109,8 @@ impl Launch {
             .args(["--intake-listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"])
             .args(["--admin-listen", "127.0.0.1:0", "--log-format", "json"])
             .args(["--allow-cidr", "127.0.0.0/8"])
-            .arg("--data-dir")
-            .arg(data.path())
             .env_remove("KUBECONFIG");
-        Self { command, data }
+        Self { command, data: None }
     }
 
     pub(crate) fn arg(mut self, arg: &str) -> Self {
@@ -126,9 +176,9 @@ impl Operator {
         self.child.id()
     }
 
-    /// Its `--data-dir`, removed with it.
+    /// Its own `--data-dir`, removed with it.
     pub(crate) fn data_dir(&self) -> &Path {
-        self.data.path()
+        self.data.as_ref().expect("it was launched with a directory of its own").path()
     }
 
     pub(crate) async fn wait_ready(&self) {
@@ -160,6 +210,12 @@ impl Operator {
     /// Sends a signal by name (`STOP`, `CONT`, `TERM`).
     pub(crate) fn signal(&self, name: &str) {
         assert!(program::signal(self.pid(), name).success(), "the operator is gone");
+    }
+
+    /// Ends it as power loss of the process would: nothing more is run, nothing is flushed.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("the operator is our child");
+        self.child.wait().expect("the operator is our child");
     }
 
     /// Asks it to stop and waits until it has.

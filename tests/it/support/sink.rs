@@ -3,6 +3,8 @@
 //! It speaks on the raw socket, so that a test can ask for answers that no HTTP library gives.
 
 mod answer;
+mod ledger;
+mod schedule;
 mod tls;
 mod wire;
 
@@ -16,11 +18,15 @@ use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_rustls::TlsAcceptor;
 
 pub(crate) use answer::{Answer, Fault};
+pub(crate) use ledger::{Entry, Ledger};
+pub(crate) use schedule::When;
 pub(crate) use tls::Authority;
+
+use schedule::Plan;
 
 use super::wait::wait_for;
 
@@ -56,6 +62,10 @@ struct Shared {
 #[derive(Default)]
 struct State {
     received: Vec<Received>,
+    ledger: Vec<Entry>,
+    /// Only the ledger is kept, for runs with more requests than memory.
+    lean: bool,
+    plans: Vec<Plan>,
     connections: usize,
     running: usize,
     most_running: usize,
@@ -79,6 +89,10 @@ impl Sink {
 
     async fn serve(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has free ports");
+        Self::on(listener, tls)
+    }
+
+    fn on(listener: TcpListener, tls: Option<TlsAcceptor>) -> Self {
         let address = listener.local_addr().expect("a bound listener has an address");
         let shared =
             Arc::new(Shared { state: Mutex::default(), released: watch::Sender::new(false) });
@@ -112,6 +126,27 @@ impl Sink {
         self.state().once.push_back(answer);
     }
 
+    /// From now on requests for which `when` holds get this answer, before what [`Sink::answer`] says. The first of
+    /// several plans that holds decides.
+    pub(crate) fn plan(&self, when: When, answer: Answer) {
+        self.state().plans.push(Plan::new(when, answer));
+    }
+
+    /// Drops all plans.
+    pub(crate) fn heal(&self) {
+        self.state().plans.clear();
+    }
+
+    /// From now on requests are kept in the ledger alone.
+    pub(crate) fn keep_ledger_only(&self) {
+        self.state().lean = true;
+    }
+
+    /// What was told so far, in order of arrival.
+    pub(crate) fn ledger(&self) -> Ledger {
+        Ledger(self.state().ledger.clone())
+    }
+
     /// Lets all answers with [`Fault::Held`] go, the waiting and the coming ones.
     pub(crate) fn release(&self) {
         self.shared.released.send_replace(true);
@@ -125,6 +160,7 @@ impl Sink {
     /// Forgets what was received.
     pub(crate) fn clear(&self) {
         self.state().received.clear();
+        self.state().ledger.clear();
     }
 
     /// Connections accepted so far.
@@ -175,23 +211,37 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records a request and says how to answer it.
-    fn take(&self, request: Received) -> Answer {
+    /// Records a request and says how to answer it, and as which entry of the ledger.
+    fn take(&self, request: Received) -> (Answer, usize) {
+        let entry = Entry::of(&request);
         let mut state = self.state();
         state.running += 1;
         state.most_running = state.most_running.max(state.running);
-        let path = request.path.split('?').next().unwrap_or_default();
-        let by_path = state.by_path.get(path).cloned();
-        state.received.push(request);
+        let planned = state.plans.iter_mut().find_map(|plan| plan.answer(&entry.group).cloned());
         let once = state.once.pop_front();
-        once.or(by_path).unwrap_or_else(|| state.default.clone())
+        let path = request.path.split('?').next().unwrap_or_default();
+        let answer = once
+            .or(planned)
+            .or_else(|| state.by_path.get(path).cloned())
+            .unwrap_or_else(|| state.default.clone());
+        if !state.lean {
+            state.received.push(request);
+        }
+        state.ledger.push(entry);
+        (answer, state.ledger.len() - 1)
+    }
+
+    fn accepted(&self, entry: usize, accepted: bool) {
+        if let Some(entry) = self.state().ledger.get_mut(entry) {
+            entry.accepted = accepted;
+        }
     }
 }
 
 /// A port that refuses connections and that nobody else gets meanwhile.
 pub(crate) struct DeadPort {
     address: SocketAddr,
-    _socket: TcpSocket,
+    socket: TcpSocket,
 }
 
 // === impl DeadPort ===
@@ -201,11 +251,17 @@ impl DeadPort {
         let socket = TcpSocket::new_v4().expect("the machine has sockets left");
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("loopback has free ports");
         let address = socket.local_addr().expect("a bound socket has an address");
-        Self { address, _socket: socket }
+        Self { address, socket }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// A receiver begins to listen here.
+    pub(crate) fn come_alive(self) -> Sink {
+        let listener = self.socket.listen(1024).expect("the port is ours");
+        Sink::on(listener, None)
     }
 }
 
@@ -248,7 +304,7 @@ where
     let mut stream = BufReader::new(stream);
     while let Some(request) = wire::read_request(&mut stream, number).await? {
         let head_only = request.method == "HEAD";
-        let answer = shared.take(request);
+        let (answer, entry) = shared.take(request);
         let _running = Running(shared);
         if answer.fault == Fault::Held {
             let mut released = shared.released.subscribe();
@@ -257,7 +313,14 @@ where
         if answer.fault == Fault::Reset {
             return tcp(stream.get_ref()).set_zero_linger();
         }
-        if !wire::write_answer(stream.get_mut(), &answer, head_only).await? {
+        sleep(answer.delay).await;
+        // Before it is written: whoever has read the answer finds it in the ledger.
+        let accepts = (200..300).contains(&answer.status) && answer.fault.gets_out();
+        shared.accepted(entry, accepts);
+        let written = wire::write_answer(stream.get_mut(), &answer, head_only).await;
+        shared.accepted(entry, accepts && written.is_ok());
+        let goes_on = written?;
+        if !goes_on {
             break;
         }
     }

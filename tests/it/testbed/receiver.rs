@@ -157,3 +157,13 @@ async fn tls_receiver_is_trusted_only_with_its_authority() {
         }
     }
 }
+
+#[tokio::test]
+async fn dead_port_refuses_until_it_comes_alive() {
+    let dead = DeadPort::reserve();
+    let url = dead.url("/");
+    assert!(try_send(Method::GET, &url, &[], Bytes::new()).await.is_err());
+    let sink = dead.come_alive();
+    assert_eq!(get(&url).await.status, 200);
+    assert_eq!(sink.received().len(), 1);
+}

@@ -39,6 +39,21 @@ pub(crate) enum Fault {
     Endless,
     /// These bytes instead of an answer, then close.
     Raw(Vec<u8>),
+    /// These bytes instead of an answer; the connection stays open for the next request.
+    Keep(Vec<u8>),
+    /// These bytes one by one, with this pause after each; then the connection stays open.
+    DripRaw(Vec<u8>, Duration),
+    /// These bytes over and over, until the client gives up.
+    Flood(Vec<u8>),
+}
+
+// === impl Fault ===
+
+impl Fault {
+    /// Whether the answer gets out whole all the same.
+    pub(super) fn gets_out(&self) -> bool {
+        matches!(self, Self::None | Self::Held | Self::DelayBody(_) | Self::Drip(_))
+    }
 }
 
 // === impl Answer ===

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::future::pending;
 use std::io::{Error, Result};
+use std::time::Duration;
 
 use tokio::io::{
     AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
@@ -79,7 +80,6 @@ pub(super) async fn write_answer<S>(
 where
     S: AsyncWrite + Unpin,
 {
-    sleep(answer.delay).await;
     match &answer.fault {
         Fault::Hang => return pending().await,
         Fault::Close | Fault::Reset => return Ok(false),
@@ -88,6 +88,18 @@ where
             stream.shutdown().await?;
             return Ok(false);
         }
+        Fault::Keep(bytes) => {
+            stream.write_all(bytes).await?;
+            stream.flush().await?;
+            return Ok(true);
+        }
+        Fault::DripRaw(bytes, pause) => {
+            drip(stream, bytes, *pause).await?;
+            return Ok(true);
+        }
+        Fault::Flood(bytes) => loop {
+            stream.write_all(bytes).await?;
+        },
         _ => {}
     }
     stream.write_all(head(answer).as_bytes()).await?;
@@ -99,11 +111,7 @@ where
         Fault::HangInBody => return pending().await,
         Fault::DelayBody(pause) => sleep(*pause).await,
         Fault::Drip(pause) => {
-            for byte in &answer.body {
-                stream.write_all(std::slice::from_ref(byte)).await?;
-                stream.flush().await?;
-                sleep(*pause).await;
-            }
+            drip(stream, &answer.body, *pause).await?;
             return Ok(true);
         }
         Fault::CloseInBody => {
@@ -119,6 +127,15 @@ where
     stream.write_all(&answer.body).await?;
     stream.flush().await?;
     Ok(true)
+}
+
+async fn drip<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8], pause: Duration) -> Result<()> {
+    for byte in bytes {
+        stream.write_all(std::slice::from_ref(byte)).await?;
+        stream.flush().await?;
+        sleep(pause).await;
+    }
+    Ok(())
 }
 
 fn head(answer: &Answer) -> String {

@@ -1,0 +1,67 @@
+//! 100,000 alerts owed to ten targets: a start must not take long.
+
+use std::time::Duration;
+
+use fanfare::{
+    alert::{Alert, Labels},
+    dispatch::{Next, Settings, Settled, State, Verdict},
+    publish::Source,
+};
+use tokio::time::Instant;
+
+use super::world::{BEGIN, Disk, World, alert, key, settings};
+
+const TARGETS: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+
+/// `FANFARE_ALERTS` alerts; few by default, because this build is slow.
+fn number() -> usize {
+    std::env::var("FANFARE_ALERTS").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000)
+}
+
+#[test]
+fn a_start_with_many_alerts_owes_them_all_at_once() {
+    let number = number();
+    let settings = Settings { max_alerts: number, max_bytes: usize::MAX, ..settings() };
+    let mut world = World::with(settings.clone(), &TARGETS);
+    let mut disk = Disk::default();
+    for batch in 0..number.div_ceil(1_000) {
+        let alerts = (0..1_000).map(|one| Alert {
+            labels: Labels::from_iter([
+                ("namespace", "prod".to_owned()),
+                ("alertname", format!("x{}", batch * 1_000 + one)),
+            ]),
+            ..alert("x", BEGIN, BEGIN + 3_000, BEGIN)
+        });
+        let now = world.moment();
+        let (_, _owed) = world.state.accept(alerts.collect(), Source::V2, now);
+        disk.write(world.state.take_facts());
+    }
+    let (loaded, now) = (disk.load(), world.moment());
+    let begin = Instant::now();
+    world.state = State::restore(settings, loaded, now);
+    let restored = begin.elapsed();
+    let owed = world.reconfigure();
+    let configured = begin.elapsed();
+    assert_eq!(owed.len(), number);
+    world.state.enqueue(owed, now);
+    let enqueued = begin.elapsed();
+    assert_eq!(
+        world.state.owed().iter().map(|(_, counts)| counts.ready).sum::<usize>(),
+        10 * number
+    );
+    let begin = Instant::now();
+    for target in TARGETS {
+        while let Next::Send(_, ticket) =
+            world.state.next(&key(target), now, &mut |_, _| Verdict::Send)
+        {
+            drop(world.state.settle(ticket, Settled::Delivered, now));
+        }
+    }
+    let told = begin.elapsed();
+    let facts = world.state.take_facts().len();
+    assert_eq!(facts, number, "one record for each alert, whatever the number of targets");
+    eprintln!(
+        "{number} alerts: restored {restored:?}, configured {configured:?}, enqueued {enqueued:?}, told {told:?}"
+    );
+    assert!(enqueued < Duration::from_secs(30));
+}
