@@ -24,6 +24,7 @@ mod refusals;
 mod routing_matchers;
 mod routing_table;
 mod server;
+mod store;
 mod support;
 mod testbed;
 mod whole;

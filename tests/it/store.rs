@@ -1,0 +1,17 @@
+//! The store on a disk that forgets, tears and fails, and in processes that are killed.
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+mod bounds;
+mod damage;
+mod disk;
+mod disk_facts;
+mod errors;
+mod formats;
+mod load;
+mod machine;
+mod model;
+mod power;
+mod process;
+mod sequences;
+mod slow;
+mod suspect;

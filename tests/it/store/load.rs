@@ -1,0 +1,310 @@
+//! Random facts: alerts, what was told, queues, dead letters, history, idempotency keys.
+
+use std::{sync::Arc, time::Duration};
+
+use fanfare::{
+    alert::{Alert, Fingerprint, Labels, Member, Notification, NotificationReason, Status},
+    api::{QueueLimit, RouteKey, TargetKey, WhenFull},
+    dispatch::{
+        AlertId, AlertRecord, Fact, Origin, Phase, Queued, RouteTold, Said, ToldEntry, ToldRecord,
+    },
+    publish::{ErrorType, Source},
+    store::{
+        AttemptRecord, DeadLetter, DeadReason, IdempotencyRecord, Op, Outcome, Redb, Store as _,
+    },
+};
+use jiff::{SignedDuration, Timestamp};
+
+use super::model::{Ids, Picture, Queue};
+
+/// Distinct idempotency keys.
+pub(super) const KEYS: u32 = 5;
+const TARGETS: u32 = 4;
+
+/// Makes operations that fit what the store holds.
+pub(super) struct Load {
+    pub(super) rng: fastrand::Rng,
+    /// What is held once everything submitted is on disk.
+    pub(super) ahead: Picture,
+    pub(super) ids: Ids,
+    now: Timestamp,
+    next: u64,
+}
+
+pub(super) fn key(number: u32) -> String {
+    format!("key {number}")
+}
+
+// === impl Load ===
+
+impl Load {
+    pub(super) fn new(seed: u64) -> Self {
+        // Old enough for the past, young enough for what is kept an hour.
+        Self::at(seed, Timestamp::now() - SignedDuration::from_mins(30))
+    }
+
+    /// Everything it makes depends on the seed and the moment only.
+    pub(super) fn at(seed: u64, now: Timestamp) -> Self {
+        Self {
+            rng: fastrand::Rng::with_seed(seed),
+            ahead: Picture::default(),
+            ids: Ids::default(),
+            now,
+            next: 0,
+        }
+    }
+
+    /// One submission; `ahead` is the picture after it.
+    pub(super) fn ops(&mut self, store: &Redb) -> Vec<Op> {
+        let mut all = Vec::new();
+        for _ in 0..self.rng.usize(1..=6) {
+            self.now += SignedDuration::from_millis(1);
+            let ops = match self.rng.u32(0..100) {
+                0..30 => self.accept(),
+                30..45 => self.tell(),
+                45..52 => self.forget(),
+                52..70 => vec![self.enqueue()],
+                70..82 => self.attend(store),
+                82..84 => vec![self.drop_queue()],
+                84..88 => vec![self.dead_letter()],
+                88..90 => self.drop_dead_letter(store),
+                90..97 => vec![self.attempt()],
+                _ => vec![self.publish()],
+            };
+            self.ahead.apply(&ops, &self.ids);
+            all.extend(ops);
+        }
+        all
+    }
+
+    fn fresh(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    fn any_alert(&mut self) -> Option<AlertId> {
+        let known: Vec<u64> = self.ahead.alerts.keys().copied().collect();
+        self.rng.choice(&known).map(|id| AlertId(*id))
+    }
+
+    fn accept(&mut self) -> Vec<Op> {
+        let old =
+            if self.ahead.alerts.len() > 30 || self.rng.bool() { self.any_alert() } else { None };
+        let id = old.unwrap_or_else(|| AlertId(self.fresh()));
+        vec![Op::Fact(Fact::Alert(id, self.alert_record(id)))]
+    }
+
+    fn tell(&mut self) -> Vec<Op> {
+        let Some(id) = self.any_alert() else { return Vec::new() };
+        vec![Op::Fact(Fact::Told(id, self.told_record()))]
+    }
+
+    fn forget(&mut self) -> Vec<Op> {
+        self.any_alert().map(|id| Op::Fact(Fact::Forget(id))).into_iter().collect()
+    }
+
+    fn enqueue(&mut self) -> Op {
+        Op::Fact(Fact::Enqueue(self.queued()))
+    }
+
+    /// Something a lane does with a record that it has read from disk.
+    fn attend(&mut self, store: &Redb) -> Vec<Op> {
+        let queue = self.queue();
+        let Ok(read) = store.queued(&queue.0, &queue.1, None, 8) else { return Vec::new() };
+        for (id, queued) in &read {
+            let name = queued.notification.id.to_string();
+            self.ids.queued.insert((queue.clone(), *id), name);
+        }
+        let Some((id, _)) = self.rng.choice(&read) else { return Vec::new() };
+        let (target, uid, id) = (queue.0, Arc::from(queue.1), *id);
+        if self.rng.bool() {
+            vec![Op::Dequeue { target, uid, id }]
+        } else {
+            vec![Op::Attempted { target, uid, id, attempts: self.rng.u32(0..9) }]
+        }
+    }
+
+    fn drop_queue(&mut self) -> Op {
+        let (target, uid) = self.queue();
+        Op::DropQueue { target, uid: uid.into(), reason: self.reason() }
+    }
+
+    fn drop_dead_letter(&mut self, store: &Redb) -> Vec<Op> {
+        let filter = fanfare::store::DeadLetterFilter { limit: 8, ..Default::default() };
+        let Ok(page) = store.dead_letters(&filter) else { return Vec::new() };
+        let mut ids = Vec::new();
+        for (id, letter) in page.items {
+            self.ids.dead.insert(id, letter.notification.id.to_string());
+            if self.rng.bool() {
+                ids.push(id);
+            }
+        }
+        vec![Op::DropDeadLetters(ids)]
+    }
+
+    pub(super) fn dead_letter(&mut self) -> Op {
+        let (target, uid) = self.queue();
+        let route = self.rng.bool().then(|| self.route());
+        Op::DeadLetter(Box::new(DeadLetter {
+            at: self.now,
+            target,
+            uid: uid.into(),
+            route,
+            reason: self.reason(),
+            message: "the target answered 500".to_owned(),
+            status_code: Some(500),
+            attempts: self.rng.u32(0..20),
+            accepted_at: self.now,
+            notification: self.notification(),
+        }))
+    }
+
+    pub(super) fn attempt(&mut self) -> Op {
+        let number = self.fresh();
+        Op::Attempt(Box::new(AttemptRecord {
+            at: self.now,
+            fingerprint: Fingerprint(self.rng.u64(..)),
+            notification: format!("id{number:05}").into(),
+            status: self.status(),
+            target: self.queue().0,
+            route: self.rng.bool().then(|| self.route()),
+            attempt: self.rng.u32(0..20),
+            outcome: *self.rng.choice(&Outcome::ALL).unwrap(),
+            error_type: self.rng.choice(&ErrorType::ALL).copied().filter(|_| self.rng.bool()),
+            status_code: self.rng.bool().then_some(503),
+            duration: Duration::from_millis(self.rng.u64(0..30_000)),
+        }))
+    }
+
+    pub(super) fn publish(&mut self) -> Op {
+        let length = self.rng.usize(0..300);
+        Op::Key(Box::new(IdempotencyRecord {
+            key: key(self.rng.u32(0..KEYS)).into(),
+            body: [self.rng.u8(..); 32],
+            at: self.now,
+            result: std::iter::repeat_with(|| self.rng.u8(..)).take(length).collect(),
+        }))
+    }
+
+    /// A recreated target has another UID.
+    fn queue(&mut self) -> Queue {
+        let number = self.rng.u32(0..TARGETS);
+        let uid = if self.rng.u8(0..10) == 0 { "an older uid" } else { "uid" };
+        (TargetKey::new("prod", &format!("target-{number}")), uid.to_owned())
+    }
+
+    fn route(&mut self) -> RouteKey {
+        RouteKey::new("prod", &format!("route-{}", self.rng.u32(0..3)))
+    }
+
+    fn reason(&mut self) -> DeadReason {
+        *self.rng.choice(&DeadReason::ALL).unwrap()
+    }
+
+    fn status(&mut self) -> Status {
+        if self.rng.bool() { Status::Firing } else { Status::Resolved }
+    }
+
+    /// Mostly small; now and then one that takes many pages.
+    fn words(&mut self) -> String {
+        let length = if self.rng.u8(0..30) == 0 { 9_000 } else { self.rng.usize(0..60) };
+        std::iter::repeat_with(|| self.rng.char('ä'..='ž')).take(length).collect()
+    }
+
+    fn alert(&mut self, name: &str) -> Arc<Alert> {
+        let text = self.words();
+        Arc::new(Alert {
+            labels: Labels::from_iter([("alertname", name), ("cluster", "a")]),
+            annotations: Labels::from_iter([("summary", text.as_str())]),
+            starts_at: self.now,
+            ends_at: self.now + SignedDuration::from_mins(5),
+            timeout: self.rng.bool(),
+            generator_url: "http://prometheus.example/graph".into(),
+            updated_at: self.now,
+        })
+    }
+
+    pub(super) fn alert_record(&mut self, id: AlertId) -> AlertRecord {
+        let name = format!("alert {:05}", id.0);
+        AlertRecord {
+            alert: self.alert(&name),
+            source: if self.rng.bool() { Source::V2 } else { Source::Webhook },
+            phase: *self.rng.choice(&[Phase::Firing, Phase::Resolved, Phase::Stale]).unwrap(),
+            incident: self.rng.u32(..),
+            incident_start: self.now,
+            version: self.rng.u32(..),
+            changed_at: self.now,
+            ended: self.now,
+            last_end: self.rng.bool().then_some(self.now),
+            doubt: (self.rng.u8(0..5) == 0).then(|| (self.now, self.alert(&name))),
+        }
+    }
+
+    fn told_record(&mut self) -> ToldRecord {
+        let routes = (0..self.rng.u32(1..=2)).map(|number| RouteTold {
+            route: RouteKey::new("prod", &format!("route-{number}")),
+            entries: (0..self.rng.u32(1..=TARGETS)).map(|target| self.told_entry(target)).collect(),
+        });
+        ToldRecord { routes: routes.collect() }
+    }
+
+    fn told_entry(&mut self, target: u32) -> ToldEntry {
+        let said =
+            Said { incident: self.rng.u32(..), status: self.status(), version: self.rng.u32(..) };
+        ToldEntry {
+            target: TargetKey::new("prod", &format!("target-{target}")),
+            uid: "uid".into(),
+            last: self.rng.bool().then_some(said),
+            at: self.now,
+            count: self.rng.u32(..),
+            maybe_firing: self.rng.bool(),
+            maybe_resolved: self.rng.bool(),
+            skipped: self.rng.bool().then(|| self.rng.u32(..)),
+            dead_lettered: self.rng.bool().then(|| self.rng.u32(..)),
+            resumed_at: self.rng.bool().then_some(self.now),
+        }
+    }
+
+    pub(super) fn queued(&mut self) -> Queued {
+        let (target, uid) = self.queue();
+        let origin = match self.rng.u8(0..4) {
+            0 => Origin::Every(self.route()),
+            1 => Origin::Publish,
+            2 => Origin::Replay(None),
+            _ => Origin::Replay(Some(self.route())),
+        };
+        let newest = target.name.ends_with(['0', '1']);
+        let when_full =
+            if newest { WhenFull::DeadLetterNewest } else { WhenFull::DeadLetterOldest };
+        Queued {
+            target,
+            uid: uid.into(),
+            origin,
+            notification: self.notification(),
+            accepted_at: self.now,
+            attempts: self.rng.u32(0..3),
+            limit: QueueLimit { max_notifications: 6, when_full },
+        }
+    }
+
+    fn notification(&mut self) -> Arc<Notification> {
+        let number = self.fresh();
+        let name = format!("alert {number:05}");
+        let members = (0..self.rng.u32(1..=2)).map(|_| {
+            let status = self.status();
+            Member { alert: self.alert(&name), status }
+        });
+        Arc::new(Notification {
+            members: members.collect(),
+            id: format!("n{number}").into(),
+            group_key: format!("group of {name}").into(),
+            incident_key: "0123456789abcdef".into(),
+            receiver: "prod/target".into(),
+            status: Status::Firing,
+            group_labels: Labels::from_iter([("alertname", name.as_str())]),
+            reason: NotificationReason::Repeat,
+            external_url: "http://fanfare.example".into(),
+            at: self.now,
+        })
+    }
+}
