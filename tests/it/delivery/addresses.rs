@@ -236,7 +236,7 @@ async fn the_listener_of_the_corpus_would_hear_what_is_let_through() {
 }
 
 #[tokio::test]
-async fn a_name_that_moves_to_a_blocked_address_is_blocked() {
+async fn d03_a_name_that_moves_to_a_blocked_address_is_blocked() {
     let sink = Sink::start().await;
     let port = sink.address().port();
     let names = Names::new(&[("rebind.example", &[&["127.0.0.1"], &["127.0.0.2"], &["::1"]])]);
@@ -286,7 +286,7 @@ async fn our_own_sockets_are_denied_whatever_is_allowed() {
 }
 
 #[tokio::test]
-async fn a_failing_resolver_is_a_local_fault_and_an_unknown_name_is_not() {
+async fn d01_d02_a_failing_resolver_is_a_local_fault_and_an_unknown_name_is_not() {
     struct Failing;
     impl Resolve for Failing {
         fn resolve(&self, _: Arc<str>) -> BoxFuture<'_, Result<Arc<[IpAddr]>, ResolveError>> {
@@ -294,12 +294,12 @@ async fn a_failing_resolver_is_a_local_fault_and_an_unknown_name_is_not() {
         }
     }
     let target = webhook("http://unknown.example/");
-    let cases: [(Arc<dyn Resolve>, bool); 2] =
-        [(Arc::new(Failing), true), (Names::new(&[]), false)];
-    for (resolver, local) in cases {
+    let cases: [(Arc<dyn Resolve>, bool, Class); 2] =
+        [(Arc::new(Failing), true, Class::Retry), (Names::new(&[]), false, Class::RetrySlowly)];
+    for (resolver, local, class) in cases {
         let attempt = send(&client_with(loopback(), resolver), &target, firing()).await;
         assert_eq!(failure(&attempt).error_type, ErrorType::Dns);
-        assert_eq!(failure(&attempt).class, Class::Retry);
+        assert_eq!((failure(&attempt).class, failure(&attempt).local), (class, local));
         assert_eq!(attempt.sample.unwrap().verdict.unwrap_err().local, local);
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::fixture::{Values, client, failure, firing, sample, send, target_with};
 use crate::support::sink::{Answer, Sink};
 
-fn spec(kind: &str, sink: &Sink) -> (Value, Values) {
+pub(super) fn spec(kind: &str, sink: &Sink) -> (Value, Values) {
     let from = json!({"name": "s", "key": "k"});
     let values = Values::default().with("s/k", &sink.url("/hook"));
     match kind {
@@ -150,7 +150,7 @@ async fn status_codes_mean_what_the_design_says() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed_and_names_the_host() {
+async fn d19_a_redirect_is_not_followed_and_names_the_host() {
     let (client, sink, other) = (client(), Sink::start().await, Sink::start().await);
     let target = super::fixture::webhook(&sink.url("/"));
     sink.answer(Answer::status(302).header("location", &other.url("/x")));
@@ -162,7 +162,7 @@ async fn a_redirect_is_not_followed_and_names_the_host() {
 }
 
 #[tokio::test]
-async fn an_error_in_a_200_of_slack_is_an_error() {
+async fn d33_an_error_in_a_200_of_slack_is_an_error() {
     let (client, sink) = (client(), Sink::start().await);
     let (spec, values) = spec("slack", &sink);
     let target = target_with(spec, &values);
@@ -181,11 +181,23 @@ async fn an_error_in_a_200_of_slack_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_wait_is_passed_on() {
+async fn d13_a_wait_is_passed_on() {
     let (client, sink) = (client(), Sink::start().await);
     let target = super::fixture::webhook(&sink.url("/"));
-    for (status, value, seconds) in [(429, "120", Some(120)), (503, "7", Some(7)), (429, "x", None)]
-    {
+    let year = 365 * 24 * 3600;
+    for (status, value, seconds) in [
+        (429, "120", Some(120)),
+        (429, "0", Some(0)),
+        (429, "-5", Some(0)),
+        (429, "100000000000000000000", Some(year)),
+        (429, "Sun, 01 Mar 2020 10:00:00 GMT", Some(0)),
+        (429, "Thu, 31 Dec 9998 23:59:59 GMT", Some(year)),
+        (429, "soon", None),
+        (503, "7", Some(7)),
+        (502, "soon", None),
+        (400, "7", None),
+        (302, "7", None),
+    ] {
         sink.answer(Answer::status(status).header("retry-after", value));
         let attempt = send(&client, &target, firing()).await;
         let wait = failure(&attempt).retry_after.map(|wait| wait.as_secs());

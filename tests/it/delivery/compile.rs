@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use fanfare::{
     api::Reason,
     delivery::{Object, compile},
-    registry::{Allowed, HttpMethod, ProbePlan, Target},
+    registry::{Allowed, HttpMethod, ProbePlan, Registry},
 };
 use serde_json::{Value, json};
 
@@ -77,7 +77,7 @@ fn what_is_missing_is_named_with_the_command_that_mends_it() {
 }
 
 #[test]
-fn credentials_must_fit_where_they_go() {
+fn d07_credentials_must_fit_where_they_go() {
     let from = |key: &str| json!({"name": "s", "key": key});
     let bearer = json!({"auth": {"type": "Bearer", "bearer": {"tokenSecretRef": from("k")}}});
     let header = json!({"headers": [{"name": "X-A", "valueFrom": {"secretKeyRef": from("k")}}]});
@@ -176,18 +176,21 @@ fn live_state_survives_an_edit_that_keeps_endpoint_and_credentials() {
         });
         (object(spec), Values::default().with("s/k", token))
     };
-    let build = |(object, values): (Object, Values), old: Option<&Target>| {
-        compile(object, &values, old, now()).unwrap()
+    let mut registry = Registry::default();
+    let mut build = |(object, values): (Object, Values)| {
+        let key = object.key.clone();
+        registry.apply_target(compile(object, &values, now()));
+        Arc::clone(&registry.snapshot().target(&key).unwrap().live)
     };
-    let first = build(spec("x", "10s", "one"), None);
-    let kept = build(spec("x", "20s", "one"), Some(&first));
-    assert!(Arc::ptr_eq(&first.live, &kept.live));
-    let moved = build(spec("y", "10s", "one"), Some(&first));
-    assert!(!Arc::ptr_eq(&first.live, &moved.live));
-    let rotated = build(spec("x", "10s", "two"), Some(&first));
-    assert!(!Arc::ptr_eq(&first.live, &rotated.live));
-    let (mut again, values) = spec("x", "10s", "one");
+    let first = build(spec("x", "10s", "one"));
+    let kept = build(spec("x", "20s", "one"));
+    assert!(Arc::ptr_eq(&first, &kept));
+    let moved = build(spec("y", "20s", "one"));
+    assert!(!Arc::ptr_eq(&kept, &moved));
+    let rotated = build(spec("y", "20s", "two"));
+    assert!(!Arc::ptr_eq(&moved, &rotated));
+    let (mut again, values) = spec("y", "20s", "two");
     again.uid = "uid-2".into();
-    let recreated = build((again, values), Some(&first));
-    assert!(!Arc::ptr_eq(&first.live, &recreated.live));
+    let recreated = build((again, values));
+    assert!(!Arc::ptr_eq(&rotated, &recreated));
 }

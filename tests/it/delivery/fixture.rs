@@ -66,7 +66,7 @@ pub(super) fn object(spec: Value) -> Object {
 }
 
 pub(super) fn try_target(spec: Value, values: &Values) -> Result<Target, Box<RejectedTarget>> {
-    compile(object(spec), values, None, now())
+    compile(object(spec), values, now())
 }
 
 pub(super) fn target_with(spec: Value, values: &Values) -> Arc<Target> {
@@ -102,7 +102,7 @@ pub(super) fn client_with(policy: AddressPolicy, resolver: Arc<dyn Resolve>) -> 
 }
 
 pub(super) async fn send(client: &Client, target: &Arc<Target>, what: Notification) -> Attempt {
-    let limit = target.timeout + Duration::from_secs(3);
+    let limit = target.timeout + Duration::from_secs(10);
     let sent = tokio::time::timeout(limit, async { client.send(target, &Arc::new(what)).await });
     sent.await.expect("an attempt ends with its time limit")
 }

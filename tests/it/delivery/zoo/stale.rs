@@ -12,9 +12,11 @@ use fanfare::{delivery::Told, publish::ErrorType};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    sync::oneshot,
+    time::timeout,
 };
 
-use super::fixture::{client, failure, firing, send, webhook};
+use crate::delivery::fixture::{client, failure, firing, send, webhook};
 
 /// Answers the first request of each connection; what it does with the second is up to `second`. Counts the
 /// requests read.
@@ -69,7 +71,7 @@ async fn read_request(stream: &mut TcpStream) -> bool {
 }
 
 #[tokio::test]
-async fn a_reset_of_a_used_connection_before_any_byte_is_tried_once_on_a_fresh_one() {
+async fn d21_a_reset_of_a_used_connection_before_any_byte_is_tried_once_on_a_fresh_one() {
     let (url, requests) = receiver(b"", true).await;
     let (client, target) = (client(), webhook(&url));
     send(&client, &target, firing()).await.result.unwrap();
@@ -79,7 +81,7 @@ async fn a_reset_of_a_used_connection_before_any_byte_is_tried_once_on_a_fresh_o
 }
 
 #[tokio::test]
-async fn a_fresh_connection_that_breaks_is_not_tried_again() {
+async fn d21_a_fresh_connection_that_breaks_is_not_tried_again() {
     let (url, requests) = receiver(b"", false).await;
     let (client, target) = (client(), webhook(&url));
     send(&client, &target, firing()).await.result.unwrap();
@@ -90,7 +92,7 @@ async fn a_fresh_connection_that_breaks_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_fresh_connection_that_is_refused_does_not_hide_that_the_request_was_written() {
+async fn d21_a_fresh_connection_that_is_refused_does_not_hide_that_the_request_was_written() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -109,7 +111,7 @@ async fn a_fresh_connection_that_is_refused_does_not_hide_that_the_request_was_w
 }
 
 #[tokio::test]
-async fn a_used_connection_that_breaks_within_the_answer_is_not_tried_again() {
+async fn d22_a_used_connection_that_breaks_within_the_answer_is_not_tried_again() {
     let (url, requests) = receiver(b"HTTP/1.1 20", true).await;
     let (client, target) = (client(), webhook(&url));
     send(&client, &target, firing()).await.result.unwrap();
@@ -117,4 +119,30 @@ async fn a_used_connection_that_breaks_within_the_answer_is_not_tried_again() {
     assert_eq!(failure(&attempt).told, Told::Maybe);
     assert_eq!(requests.load(Ordering::SeqCst), 2);
     assert!(attempt.latency < Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn d24_bytes_that_nobody_asked_for_close_an_idle_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = webhook(&format!("http://{}/", listener.local_addr().unwrap()));
+    let client = client();
+    let (answered, closed) = (oneshot::channel(), oneshot::channel());
+    tokio::spawn(async move {
+        let (mut first, _) = listener.accept().await.unwrap();
+        assert!(read_request(&mut first).await);
+        first.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        // Only now is the connection idle; whoever used it again would take this for the answer.
+        answered.1.await.unwrap();
+        first.write_all(b"HTTP/1.1 400 No\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        assert!(!read_request(&mut first).await, "the connection is closed");
+        closed.0.send(()).unwrap();
+        let (mut second, _) = listener.accept().await.unwrap();
+        assert!(read_request(&mut second).await);
+        second.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    assert_eq!(send(&client, &target, firing()).await.status_code, Some(200));
+    answered.0.send(()).unwrap();
+    timeout(Duration::from_secs(10), closed.1).await.expect("it is closed in time").unwrap();
+    assert_eq!(send(&client, &target, firing()).await.status_code, Some(204));
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use fanfare::{
     api::Reason,
-    delivery::Told,
+    delivery::{Class, Told},
     publish::ErrorType,
     registry::{Depth, Target},
 };
@@ -12,10 +12,13 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_tim
 use rustls::{ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::json;
-use tokio::{io::AsyncReadExt as _, net::TcpListener};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 use tokio_rustls::TlsAcceptor;
 
-use super::fixture::{Values, client, failure, firing, send, target_with, webhook};
+use crate::delivery::fixture::{Values, client, failure, firing, send, target_with, webhook};
 use crate::support::sink::{Authority, Sink};
 
 fn with_ca(url: &str, ca: &str) -> Arc<Target> {
@@ -75,7 +78,7 @@ async fn a_custom_authority_is_trusted_and_connections_are_shared() {
 }
 
 #[tokio::test]
-async fn a_custom_authority_replaces_the_systems_and_nobody_elses_is_trusted() {
+async fn d06_a_custom_authority_replaces_the_systems_and_nobody_elses_is_trusted() {
     let (ours, theirs) = (Authority::new(), Authority::new());
     let sink = Sink::start_tls(&theirs).await;
     for target in [with_ca(&sink.url("/"), ours.pem()), webhook(&sink.url("/"))] {
@@ -92,7 +95,7 @@ async fn a_custom_authority_replaces_the_systems_and_nobody_elses_is_trusted() {
 }
 
 #[tokio::test]
-async fn bad_certificates_are_named() {
+async fn d06_bad_certificates_are_named() {
     let all = rustls::ALL_VERSIONS;
     let old = |params: &mut CertificateParams| {
         params.not_before = date_time_ymd(2001, 1, 1);
@@ -114,12 +117,13 @@ async fn bad_certificates_are_named() {
         let attempt = send(&client(), &with_ca(&url, &ca), firing()).await;
         let failure = failure(&attempt);
         assert_eq!(failure.error_type, ErrorType::Tls, "{words}");
+        assert_eq!((failure.class, failure.told), (Class::RetrySlowly, Told::No), "{words}");
         assert!(failure.message.contains(words), "{}", failure.message);
     }
 }
 
 #[tokio::test]
-async fn a_port_without_tls_is_named_and_never_spoken_to_in_plain() {
+async fn d06_a_port_without_tls_is_named_and_never_spoken_to_in_plain() {
     let sink = Sink::start().await;
     let url = sink.url("/").replace("http://", "https://");
     let attempt = send(&client(), &webhook(&url), firing()).await;
@@ -138,19 +142,44 @@ async fn a_port_without_tls_is_named_and_never_spoken_to_in_plain() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_stalls_ends_with_the_time_limit() {
+async fn d06_a_handshake_that_stalls_ends_with_the_time_limit() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/", listener.local_addr().unwrap());
     let attempt = send(&client(), &webhook(&url), firing()).await;
     let failure = failure(&attempt);
     assert_eq!((failure.error_type, failure.told), (ErrorType::Timeout, Told::No));
+    assert_eq!(failure.class, Class::Retry);
     assert!(attempt.latency < Duration::from_secs(4));
 }
 
 #[tokio::test]
-async fn tls_1_2_still_works() {
+async fn d06_tls_1_2_still_works() {
     let (url, ca) = listener(|_| {}, &[&rustls::version::TLS12]).await;
     // The listener closes after the handshake: that it got so far is all that is asked.
     let attempt = send(&client(), &with_ca(&url, &ca), firing()).await;
     assert_eq!(failure(&attempt).error_type, ErrorType::Connect);
+}
+
+#[tokio::test]
+async fn d06_nothing_older_than_tls_1_2_is_spoken() {
+    // A hello of TLS 1.1: version, random, no session, a cipher suite, no compression.
+    let hello = [&[3, 2][..], &[7; 32], &[0, 0xc0, 0x13, 0]].concat();
+    let message = [&[2, 0, 0, u8::try_from(hello.len()).unwrap()][..], &hello].concat();
+    let record = [&[22, 3, 2, 0, u8::try_from(message.len()).unwrap()][..], &message].concat();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    let said = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await.unwrap();
+        stream.write_all(&record).await.unwrap();
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest).await;
+        rest
+    });
+    let attempt = send(&client(), &webhook(&url), firing()).await;
+    let failure = failure(&attempt);
+    assert_eq!((failure.class, failure.error_type), (Class::RetrySlowly, ErrorType::Tls));
+    assert!(failure.message.contains("no TLS 1.2 or 1.3"), "{}", failure.message);
+    let rest = said.await.unwrap();
+    assert!(!String::from_utf8_lossy(&rest).contains("HTTP/1.1"), "nothing is said in plain");
 }
