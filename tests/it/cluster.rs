@@ -1,5 +1,6 @@
 //! The controller against a real API server.
 
+mod circuit;
 mod crd;
 mod health;
 mod idle;

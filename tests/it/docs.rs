@@ -105,19 +105,39 @@ fn flag_table() -> String {
     table
 }
 
-/// From a scrape of the real program, with a target that was asked and told: every family is there.
+/// A target that nothing reaches, so that something waits.
+const AWAY: &str = r"
+apiVersion: fanfare.dev/v1alpha1
+kind: PublishTarget
+metadata: {name: away}
+spec: {type: Webhook, webhook: {url: 'http://127.0.0.1:9/'}}
+---
+apiVersion: fanfare.dev/v1alpha1
+kind: AlertRoute
+metadata: {name: away}
+spec: {scope: Cluster, targets: [{name: away}]}
+";
+
+/// From a scrape of the real program, with a target that was asked and told and one that is away: every
+/// family is there.
 async fn metric_table() -> String {
     let dir = tempfile::tempdir().unwrap();
     fs::copy(root("examples/hello.yaml"), dir.path().join("hello.yaml")).unwrap();
+    fs::write(dir.path().join("away.yaml"), AWAY).unwrap();
     let operator = Launch::with_manifests(dir.path()).start_ready().await;
     post(&operator.intake_url("/api/v2/alerts"), &json!([{"labels": {"alertname": "A"}}])).await;
     let url = operator.admin_url("/metrics");
-    let text = wait_for_value("the target was asked and told", Duration::from_secs(20), || async {
-        let text = get(&url).await.text();
-        let seen = ["fanfare_target_healthy{", "fanfare_target_last_success_timestamp_seconds{"];
-        seen.iter().all(|part| text.contains(part)).then_some(text)
-    })
-    .await;
+    let text =
+        wait_for_value("one target was told, one is away", Duration::from_secs(20), || async {
+            let text = get(&url).await.text();
+            let seen = [
+                "fanfare_target_healthy{",
+                "fanfare_target_last_success_timestamp_seconds{",
+                "fanfare_owed_oldest_age_seconds{",
+            ];
+            seen.iter().all(|part| text.contains(part)).then_some(text)
+        })
+        .await;
     let mut rows: Vec<(String, String, String, String)> = Vec::new();
     for line in text.lines() {
         if let Some((name, help)) =

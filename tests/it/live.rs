@@ -7,8 +7,10 @@
 mod alerts;
 mod audit;
 mod canary;
+mod circuit;
 mod consent;
 mod door;
+mod edits;
 mod examples;
 mod health;
 mod lease;

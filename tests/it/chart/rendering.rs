@@ -115,7 +115,7 @@ fn rules_obey_the_values() {
     let objects = bed.render("everything", &[]);
     let rules = &only(&objects, "PrometheusRule")["spec"]["groups"][0]["rules"];
     let rules = rules.as_array().unwrap();
-    assert_eq!(rules.len(), 5, "one of six is disabled");
+    assert_eq!(rules.len(), 11, "one of twelve is disabled");
     for rule in rules {
         let name = rule["alert"].as_str().unwrap();
         assert_ne!(name, "WatchStalled");
@@ -156,6 +156,8 @@ fn notes_say_what_the_values_mean() {
         ("default", ["those of all namespaces are served", "scope: Cluster"]),
         ("namespaced", ["only those of the namespaces team-a, team-b", "  namespace: team-a\n"]),
         ("exposed-api", ["http://fanfare.monitoring.svc:9094", "credentials_file:"]),
+        ("default", ["is on the volume \"data-fanfare-0\"", "/api/v1/deadletters`, after"]),
+        ("exposed-api", ["Size 1Gi: when", "/api/v1/deadletters` with the token"]),
         ("no-volume", ["NO VOLUME", "Fanfare may read none"]),
         ("everything", ["fanfare-full.monitoring.svc:19093", "NOTHING RUNS"]),
     ] {
@@ -164,6 +166,7 @@ fn notes_say_what_the_values_mean() {
             assert!(notes.contains(word), "{set}: no {word:?} in:\n{notes}");
         }
     }
+    assert!(!notes(&bed, "no-volume").contains("is on the volume"));
     let closed = notes(&bed, "namespaced");
     assert!(!closed.contains("scope: Cluster\n"), "it is not permitted there:\n{closed}");
 }

@@ -122,6 +122,7 @@ async fn a_forbidden_secret_is_named_with_its_fix_and_read_once_allowed() {
     plane.apply(&namespace, &secret_webhook("hook"));
     let message = rig.rejects(&key, Reason::SecretForbidden, SOON).await;
     assert!(message.contains(&format!("kubectl -n {namespace} create")), "{message}");
+    assert!(message.ends_with(&format!("--serviceaccount={namespace}:operator")), "{message}");
     super::rig::allow_secrets(plane, &namespace);
     rig.accepts(&key, 1, 3 * RETRIED).await;
     assert!(rig.metric("fanfare_secret_reads_total{result=\"forbidden\"}") >= 1.0);

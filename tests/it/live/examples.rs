@@ -120,9 +120,7 @@ async fn forbidden_secret_is_mended_by_the_command_in_the_message() {
     let ready = cluster.shows(&namespace, "ptgt/slack", ("Ready", "False", "SecretForbidden"));
     let message = ready["message"].as_str().unwrap();
     let command = message.split_once("grant it: ").expect("a command").1;
-    let account = format!("{RELEASE}:fanfare");
-    let command = command.replace("FANFARE_NAMESPACE:FANFARE_SERVICEACCOUNT", &account);
-    run(cluster, &command);
+    run(cluster, command);
     cluster.shows(&namespace, "ptgt/slack", ("Ready", "True", "Registered"));
     cluster.kubectl(&namespace, &["delete", "fanfare", "--all"]);
     alone.end(operator).await;
