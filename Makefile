@@ -7,7 +7,7 @@ CARGO_FLAGS ?= --locked
 IMAGE ?= fanfare:$(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test fmt lint crds docs chart promtools controlplane verify bench image run
+.PHONY: help demo demo-stop test prove-crash prove-power prove-disk prove-model prove-zoo prove-formats soak fmt lint crds docs chart promtools controlplane verify bench bench-isolation bench-restart image run
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,37 @@ demo-stop: ## End a demo that was left running
 test: controlplane promtools chart ## Every test, on a real API server too (cold: about 15 minutes on two cores; then about 5)
 	@echo "test: Rust unit and integration tests"
 	FANFARE_CONTROLPLANE_BIN='$(CONTROLPLANE)' cargo test $(CARGO_FLAGS) --no-fail-fast
+
+PROVE := cargo test $(CARGO_FLAGS) --test it
+
+prove-crash: ## kill -9 under load loses nothing acknowledged (FANFARE_KILLS: how often, 20)
+	$(PROVE) crash:: -- --nocapture
+
+prove-power: ## Power cuts on a simulated disk lose nothing acknowledged (FANFARE_CUTS: how many, 2000)
+	$(PROVE) store::power
+
+prove-disk: ## I/O errors, full and slow disks, damaged files (FANFARE_FLIPS: how many damaged files, 1000)
+	$(PROVE) -- store::errors store::slow store::damage store::bounds store::suspect store::process whole::disk
+
+prove-model: ## What is owed, against a naive model (FANFARE_SEQUENCES: random histories, 250)
+	$(PROVE) dispatch::model
+
+prove-zoo: ## Every delivery fault, by receivers that really fail that way
+	$(PROVE) delivery::zoo
+
+prove-formats: ## An earlier format is read, an unknown one refused
+	$(PROVE) store::formats
+
+# How long the soak is; each can be given on the command line.
+SOAK_KILLS ?= 1000
+SOAK_CUTS ?= 30000
+SOAK_FLIPS ?= 20000
+SOAK_SEQUENCES ?= 5000
+
+soak: ## The long proofs: kill -9, power cuts, damaged files, random sequences (hours; SOAK_KILLS, SOAK_CUTS, SOAK_FLIPS, SOAK_SEQUENCES)
+	FANFARE_KILLS=$(SOAK_KILLS) cargo test $(CARGO_FLAGS) --test it crash:: -- --nocapture
+	FANFARE_KILLS=$(SOAK_KILLS) FANFARE_CUTS=$(SOAK_CUTS) FANFARE_FLIPS=$(SOAK_FLIPS) FANFARE_SEQUENCES=$(SOAK_SEQUENCES) \
+		cargo test $(CARGO_FLAGS) --test it --no-fail-fast -- store:: dispatch::model
 
 fmt: ## Format Rust and Go
 	cargo fmt
@@ -57,6 +88,12 @@ verify: lint crds docs test ## All of these, then a clean tree
 
 bench: ## The engine without a network
 	cargo bench $(CARGO_FLAGS) --bench engine
+
+bench-isolation: ## Half of 100 targets broken against none (FANFARE_PAIRS, FANFARE_SECONDS, FANFARE_RATE)
+	cargo bench $(CARGO_FLAGS) --bench isolation
+
+bench-restart: ## A start with 100,000 owed alerts, and one with a million queued records (FANFARE_ALERTS, FANFARE_RECORDS)
+	cargo bench $(CARGO_FLAGS) --bench restart
 
 image: ## Build the container image (IMAGE=fanfare:VERSION) that the chart runs
 	@builder=$$(command -v docker || command -v podman) || { echo "image: needs docker or podman"; exit 1; }; \

@@ -14,6 +14,7 @@ use fanfare::{
     fanout::{Courier, Engine, Metrics, Parts},
     publish::{Options, PublishRequest, Publisher, Selection},
     registry::{self, Monitor, Target},
+    store,
 };
 use futures::{StreamExt, stream::FuturesUnordered};
 use jiff::Timestamp;
@@ -91,6 +92,7 @@ fn engine(transport: Null, targets: Vec<TargetBuilder>) -> Engine<Null> {
         monitor: Monitor::new(Arc::default(), registry::Metrics::default()),
         metrics: Metrics::register(&mut Registry::default()),
         refresh: Arc::new(|_| {}),
+        store: store::in_memory(store::Settings::for_memory(1 << 30)).expect("there is memory"),
     };
     Engine::new(Courier::new(transport, parts), "".into())
 }
