@@ -251,6 +251,171 @@ var scenarios = map[string][]scenario{
 			after: 15 * time.Minute,
 		},
 	},
+	"DeliveriesFailing": {
+		{
+			name: "one target of two takes nothing",
+			series: `fanfare_target_publish_total{POD,target="sre/slack",result="success"} 0x80
+				fanfare_target_publish_total{POD,target="sre/slack",result="failure"} 0x10 1+1x70
+				fanfare_target_publish_total{POD,target="sre/pager",result="success"} 0+1x80
+				fanfare_target_publish_total{POD,target="sre/pager",result="failure"} 0x80`,
+			after: 20 * time.Minute,
+			fires: []map[string]string{{"target": "sre/slack", "namespace": "monitoring"}},
+			says:  "deliveries to sre/slack failed",
+		},
+		{
+			name: "at the pace of the longest backoff",
+			series: `fanfare_target_publish_total{POD,target="sre/slack",result="success"} 5x150
+				fanfare_target_publish_total{POD,target="sre/slack",result="failure"} 0x9 1x9 2x9 3x9 4x9 5x9 6x9 7x9 8x9 9x9 10x9`,
+			after: 40 * time.Minute,
+			fires: []map[string]string{{"target": "sre/slack"}},
+		},
+		{
+			name: "a target that took nothing at first takes something again",
+			series: `fanfare_target_publish_total{POD,target="sre/slack",result="success"} 0x30 1x50
+				fanfare_target_publish_total{POD,target="sre/slack",result="failure"} 0+1x30 30x50`,
+			after: 20 * time.Minute,
+		},
+		{
+			name: "two failures",
+			series: `fanfare_target_publish_total{POD,target="sre/slack",result="success"} 0x80
+				fanfare_target_publish_total{POD,target="sre/slack",result="failure"} 0x10 1x5 2x60`,
+			after: 20 * time.Minute,
+		},
+	},
+	"DeliveriesDeadLettered": {
+		{
+			name: "one notification is too old",
+			series: `fanfare_dead_letters_total{POD,reason="max_age"} 0x9 1x60
+				fanfare_dead_letters_total{POD,reason="rejected"} 0x70`,
+			after: 7 * time.Minute,
+			fires: []map[string]string{{"reason": "max_age"}},
+			says:  "1 notifications were given up as max_age",
+		},
+		{
+			name:   "a quarter of an hour after the last one",
+			series: `fanfare_dead_letters_total{POD,reason="max_age"} 0x9 1x60`,
+			after:  25 * time.Minute,
+		},
+		{
+			name: "a target is deleted while alerts are open there",
+			series: `fanfare_dead_letters_total{POD,reason="target_deleted"} 0x9 5x60
+				fanfare_dead_letters_total{POD,reason="route_deleted"} 0x9 5x60
+				fanfare_dead_letters_total{POD,reason="target_removed"} 0x9 5x60
+				fanfare_dead_letters_total{POD,reason="not_permitted"} 0x9 5x60`,
+			after: 7 * time.Minute,
+		},
+	},
+	"OwedAgeHigh": {
+		{
+			name: "an alert waits for one target of two",
+			series: `fanfare_owed_oldest_age_seconds{POD,target="sre/slack"} 0+30x80
+				fanfare_owed_oldest_age_seconds{POD,target="sre/pager"} 0x80`,
+			after: 22 * time.Minute,
+			fires: []map[string]string{{"target": "sre/slack"}},
+			says:  "accepted 22m 0s ago",
+		},
+		{
+			name:   "something always waits, but never for a quarter of an hour",
+			series: `fanfare_owed_oldest_age_seconds{POD,target="sre/slack"} 0+30x28 840x60`,
+			after:  25 * time.Minute,
+		},
+	},
+	"CircuitOpen": {
+		{
+			name: "open, with a trial every few minutes",
+			series: `fanfare_circuit_state{POD,target="sre/slack",state="closed"} 1x4 0x30
+				fanfare_circuit_state{POD,target="sre/slack",state="open"} 0x4 1x5 0 1x5 0 1x20
+				fanfare_circuit_state{POD,target="sre/slack",state="half_open"} 0x4 0x5 1 0x5 1 0x20
+				fanfare_circuit_state{POD,target="sre/pager",state="closed"} 1x34
+				fanfare_circuit_state{POD,target="sre/pager",state="open"} 0x34`,
+			after: 8 * time.Minute,
+			fires: []map[string]string{{"target": "sre/slack"}},
+			says:  "Everything is kept",
+		},
+		{
+			name: "open for two minutes",
+			series: `fanfare_circuit_state{POD,target="sre/slack",state="closed"} 1x4 0x4 1x30
+				fanfare_circuit_state{POD,target="sre/slack",state="open"} 0x4 1x4 0x30`,
+			after: 10 * time.Minute,
+		},
+	},
+	"StoreNearlyFull": {
+		{
+			name: "new alerts are refused",
+			series: `fanfare_store_full{POD} 0x5 1x30
+				fanfare_store_free_bytes{POD} 60000000x35
+				fanfare_store_file_bytes{POD} 940000000x35`,
+			after: 6 * time.Minute,
+			fires: []map[string]string{{"namespace": "monitoring"}},
+			says:  "refused with 503",
+		},
+		{
+			name: "the file grows into the last seventh of the volume",
+			series: `fanfare_store_full{POD} 0x80
+				fanfare_store_free_bytes{POD} 200000000-1000000x80
+				fanfare_store_file_bytes{POD} 800000000+1000000x80`,
+			after: 35 * time.Minute,
+			fires: []map[string]string{{"job": "fanfare"}},
+		},
+		{
+			name: "little is free, but the file holds room of its own and does not grow",
+			series: `fanfare_store_full{POD} 0x80
+				fanfare_store_free_bytes{POD} 100000000x80
+				fanfare_store_file_bytes{POD} 900000000x80`,
+			after: 35 * time.Minute,
+		},
+		{
+			name: "a small file that grows on a disk with room",
+			series: `fanfare_store_full{POD} 0x80
+				fanfare_store_free_bytes{POD} 900000000x80
+				fanfare_store_file_bytes{POD} 1000000+10000x80`,
+			after: 35 * time.Minute,
+		},
+		{
+			name: "nothing is on disk",
+			series: `fanfare_store_full{POD} 0x80
+				fanfare_store_free_bytes{POD} 0x80
+				fanfare_store_file_bytes{POD} 1000000+1000000x80`,
+			after: 35 * time.Minute,
+		},
+	},
+	"StoreDamaged": {
+		{
+			name: "the file was moved aside at the start",
+			series: `fanfare_store_damaged{POD} 1x20
+				fanfare_store_set_aside_total{POD} 0x20`,
+			after: time.Minute,
+			fires: []map[string]string{{"namespace": "monitoring"}},
+			says:  "may not have been delivered",
+		},
+		{
+			name: "one record was set aside, and none is known of the day before",
+			series: `fanfare_store_damaged{POD} 0x20
+				fanfare_store_set_aside_total{POD} 1x20`,
+			after: time.Minute,
+			fires: []map[string]string{{"namespace": "monitoring"}},
+		},
+		{
+			name: "one more record was set aside at a start with another address",
+			series: `fanfare_store_damaged{POD} 0x3100
+				fanfare_store_set_aside_total{POD,instance="10.0.0.1:8080"} 1x2890
+				fanfare_store_set_aside_total{POD,instance="10.0.0.2:8080"} _x2900 2x200`,
+			after: 25 * time.Hour,
+			fires: []map[string]string{{"namespace": "monitoring"}},
+		},
+		{
+			name: "a record was set aside long ago",
+			series: `fanfare_store_damaged{POD} 0x3100
+				fanfare_store_set_aside_total{POD} 1x3100`,
+			after: 25 * time.Hour,
+		},
+		{
+			name: "all is well",
+			series: `fanfare_store_damaged{POD} 0x20
+				fanfare_store_set_aside_total{POD} 0x20`,
+			after: 5 * time.Minute,
+		},
+	},
 }
 
 func TestAlertsFireWhenTheyShould(t *testing.T) {
