@@ -36,6 +36,7 @@ mod held;
 mod lane;
 mod link;
 mod log;
+mod mute;
 mod names;
 mod notice;
 mod plan;
@@ -51,7 +52,7 @@ mod sweep;
 mod ticket;
 mod told;
 
-pub use plan::{Limits, Plan, Recipient, RouteTerms};
+pub use plan::{FallbackMode, FallbackTerms, Limits, Plan, Recipient, Role, RouteTerms};
 pub use record::{
     AlertRecord, Fact, Origin, Phase, Queued, RouteTold, Said, ToldEntry, ToldRecord,
 };

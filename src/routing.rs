@@ -3,6 +3,9 @@
 //! Pure and synchronous. Read [`Route`] first, then [`RouteTable::resolve`].
 
 mod class;
+mod grouping;
+mod hours;
+mod inhibit;
 mod matcher;
 mod parse_classic;
 mod parse_utf8;
@@ -11,6 +14,9 @@ mod route;
 mod shadow;
 mod table;
 
+pub use grouping::{GroupBy, Grouping};
+pub use hours::Hours;
+pub use inhibit::InhibitRule;
 pub use matcher::{Matcher, MatcherError, Matchers};
 pub use regex::PatternError;
 pub use route::{Rejection, Route, RouteSettings, TargetName};

@@ -14,6 +14,7 @@ use super::{
     held::Held,
     lane::Place,
     link::{Delivery, Joining, Link, Member},
+    mute::Mutes,
     notice::Content,
     plan::Absence,
     told::Told,
@@ -74,7 +75,7 @@ impl State {
                 lanes.open(id);
                 Member { id, recipient: recipient.clone() }
             });
-            let new = Delivery::new(key.clone(), *terms, members.collect());
+            let new = Delivery::new(key.clone(), terms.clone(), members.collect());
             let id = names.route(key);
             let same = self.deliveries.get(&id).filter(|old| old.equals(&new));
             let delivery = same.cloned().unwrap_or_else(|| Arc::new(new));
@@ -108,8 +109,9 @@ impl State {
                 .filter(|link| link.route == id)
                 .for_each(|link| know(&link.delivery.members)),
         }
-        let repeat_interval = old.map_or(Duration::MAX, |old| old.terms.repeat_interval);
-        let terms = RouteTerms { suspended: true, repeat_interval };
+        let never = || RouteTerms { repeat_interval: Duration::MAX, ..RouteTerms::default() };
+        let terms = old.map_or_else(never, |old| old.terms.clone());
+        let terms = RouteTerms { suspended: true, ..terms };
         let new = Delivery::new(key.clone(), terms, known.into_values().collect());
         old.filter(|old| old.equals(&new)).cloned().unwrap_or_else(|| Arc::new(new))
     }
@@ -144,6 +146,7 @@ impl State {
                 let mut entry = Entry {
                     slot: Slot { target: member.id, route: *id_of_route, alert: id },
                     matches: true,
+                    muted: Mutes::default(),
                     delivery,
                     member,
                     told: &mut nothing,
@@ -287,6 +290,7 @@ impl Link {
             let mut entry = Entry {
                 slot: Slot { target: member.id, route: *route, alert: id },
                 matches: true,
+                muted: Mutes::default(),
                 delivery,
                 member,
                 told,
@@ -350,6 +354,7 @@ impl Leaving<'_> {
             let mut entry = Entry {
                 slot: self.slot,
                 matches: self.matches,
+                muted: Mutes::default(),
                 delivery: self.delivery,
                 member: self.member,
                 told: &mut self.told,

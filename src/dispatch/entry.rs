@@ -11,6 +11,7 @@ use super::{
     lane::{Lanes, Place},
     link::{Delivery, Link, Member},
     log::Log,
+    mute::Mutes,
     names::Names,
     notice::{Content, Writer},
     told::Told,
@@ -36,6 +37,8 @@ pub(super) struct Entry<'a> {
     pub(super) slot: Slot,
     /// The route wants the alert.
     pub(super) matches: bool,
+    /// Why the alert is absent on the route.
+    pub(super) muted: Mutes,
     pub(super) delivery: &'a Delivery,
     pub(super) member: &'a Member,
     pub(super) told: &'a mut Told,
@@ -60,11 +63,12 @@ impl Held {
     ) {
         let content = Content::of(self);
         let Self { links, dirty, unconfirmed, .. } = self;
-        for Link { route, matches, delivery, told } in links {
+        for Link { route, matches, muted, delivery, told } in links {
             for (member, told) in delivery.members.iter().zip(told.iter_mut()) {
                 rule(&mut Entry {
                     slot: Slot { target: member.id, route: *route, alert: id },
                     matches: *matches,
+                    muted: *muted,
                     delivery,
                     member,
                     told,
@@ -87,12 +91,13 @@ impl Held {
     ) -> Option<R> {
         let content = Content::of(self);
         let Self { links, dirty, unconfirmed, .. } = self;
-        let Link { matches, delivery, told, .. } =
+        let Link { matches, muted, delivery, told, .. } =
             links.iter_mut().find(|link| link.route == slot.route)?;
         let at = delivery.find(slot.target)?;
         Some(rule(&mut Entry {
             slot,
             matches: *matches,
+            muted: *muted,
             delivery,
             member: &delivery.members[at],
             told: &mut told[at],
@@ -118,7 +123,7 @@ impl Entry<'_> {
 
     /// Nothing may be sent, whatever is owed.
     pub(super) fn is_muted(&self) -> bool {
-        self.delivery.mutes(self.member)
+        self.muted.any() || self.delivery.mutes(self.member)
     }
 
     /// When what is owed was accepted: `maxAge` counts from here.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{
     Recipient, RouteId, RouteTerms, TargetId,
     lane::Place,
+    mute::Mutes,
     told::{Demand, Says, Told},
 };
 use crate::{
@@ -21,6 +22,8 @@ pub(super) struct Link {
     pub(super) route: RouteId,
     /// The route wants the alert. As it was before while the route is suspended.
     pub(super) matches: bool,
+    /// Why the alert is absent on this route at present.
+    pub(super) muted: Mutes,
     pub(super) delivery: Arc<Delivery>,
     /// One for each recipient.
     pub(super) told: Box<[Told]>,
@@ -99,6 +102,7 @@ impl Link {
         Self {
             route,
             matches: true,
+            muted: Mutes::default(),
             told: delivery.members.iter().map(join).collect(),
             delivery: delivery.clone(),
         }

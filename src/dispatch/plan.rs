@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     api::{QueueLimit, RouteKey, Semantics, TargetKey},
-    routing::RouteTable,
+    routing::{Grouping, Hours, InhibitRule, RouteTable},
 };
 
 /// Routes and recipients; built from one registry snapshot, never changed.
@@ -22,12 +22,48 @@ pub struct Plan {
 }
 
 /// What a route demands for all its recipients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteTerms {
     /// Muted: nothing is sent; what was told is kept.
     pub suspended: bool,
     /// After this time a notification is sent again while its alert fires.
     pub repeat_interval: Duration,
+    /// How alerts are put together; `None`: every alert is a group of its own, told at once.
+    pub grouping: Option<Arc<Grouping>>,
+    /// Which alerts in the route's scope keep others quiet.
+    pub inhibit: Arc<[InhibitRule]>,
+    /// When the route notifies.
+    pub hours: Arc<Hours>,
+    /// When fallback recipients are told.
+    pub fallback: Option<FallbackTerms>,
+}
+
+/// When the recipients with [`Role::Fallback`] are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FallbackTerms {
+    /// How long nobody else was told of a firing.
+    pub after: Duration,
+    /// Whether the others stay owed.
+    pub mode: FallbackMode,
+}
+
+/// What a delivery at a fallback means for the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FallbackMode {
+    /// It settles them until the next change.
+    Instead,
+    /// They stay owed.
+    Also,
+}
+
+/// Why a recipient is on a route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// The route names or selects it.
+    #[default]
+    Regular,
+    /// It is told when nobody else could be.
+    Fallback,
 }
 
 /// One target of a route.
@@ -43,6 +79,8 @@ pub struct Recipient {
     pub suspended: bool,
     /// How long and how often it is tried, and how much may wait.
     pub limits: Limits,
+    /// Why it is on the route. A target that is both is a regular one.
+    pub role: Role,
 }
 
 /// What a target's delivery policy means for what it is owed.
@@ -132,6 +170,21 @@ impl Default for Limits {
             unhealthy_interval: Duration::from_secs(15),
             queue: QueueLimit::default(),
             semantics: Semantics::default(),
+        }
+    }
+}
+
+// === impl RouteTerms ===
+
+impl Default for RouteTerms {
+    fn default() -> Self {
+        Self {
+            suspended: false,
+            repeat_interval: Duration::from_hours(4),
+            grouping: None,
+            inhibit: Arc::new([]),
+            hours: Arc::default(),
+            fallback: None,
         }
     }
 }

@@ -3,10 +3,11 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
-    AlertId, AlertRecord, Limits, Phase, Recipient, RouteId, RouteTerms, RouteTold, Settings,
+    AlertId, AlertRecord, Limits, Phase, Recipient, Role, RouteId, RouteTerms, RouteTold, Settings,
     State, TargetId, ToldEntry, ToldRecord,
     held::Held,
     link::{Delivery, Link, Member},
+    mute::Mutes,
     told::Told,
 };
 use crate::{api::RouteKey, clock::Moment};
@@ -103,10 +104,11 @@ impl State {
                         send_resolved: true,
                         suspended: true,
                         limits: Limits::default(),
+                        role: Role::default(),
                     },
                 };
             let members = known.iter().zip(&told).map(member).collect();
-            let terms = RouteTerms { suspended: false, repeat_interval: Duration::MAX };
+            let terms = RouteTerms { repeat_interval: Duration::MAX, ..RouteTerms::default() };
             Arc::new(Delivery { provisional: true, ..Delivery::new(route.clone(), terms, members) })
         });
         for (target, _) in &told {
@@ -115,6 +117,7 @@ impl State {
         Link {
             route: id,
             matches: false,
+            muted: Mutes::default(),
             delivery: delivery.clone(),
             told: told.iter().map(|(_, entry)| Told::restore(entry, version)).collect(),
         }

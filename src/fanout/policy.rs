@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 
 use crate::{
     api::{HealthState, Reason, TargetKey, WhenDegraded, WhenUnhealthy},
-    dispatch::{Limits, Plan, Recipient, RouteTerms, Verdict},
+    dispatch::{Limits, Plan, Recipient, Role, RouteTerms, Verdict},
     registry::{ResolvedRoute, RouteEntry, RouteTarget, Snapshot, Target, TargetEntry},
     routing::Route,
 };
@@ -81,6 +81,7 @@ pub(crate) fn recipients(snapshot: &Snapshot, last: &mut LastLimits) -> Plan {
                 send_resolved: *send_resolved,
                 suspended: target.suspended(),
                 limits: limits(target),
+                role: Role::default(),
             });
         let unusable = resolved.rejected.iter().filter_map(|target| {
             Some(Recipient {
@@ -89,11 +90,13 @@ pub(crate) fn recipients(snapshot: &Snapshot, last: &mut LastLimits) -> Plan {
                 suspended: true,
                 limits: last.get(target).map_or_else(Limits::default, |(_, limits)| *limits),
                 target: target.clone(),
+                role: Role::default(),
             })
         });
         let terms = RouteTerms {
             suspended: resolved.route.suspend,
             repeat_interval: resolved.route.repeat_interval,
+            ..RouteTerms::default()
         };
         plan.add(key.clone(), terms, usable.chain(unusable).collect());
         for unresolved in &resolved.unresolved {

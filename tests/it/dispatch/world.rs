@@ -11,8 +11,8 @@ use fanfare::{
     api::{AlertRouteSpec, TargetKey},
     clock::Moment,
     dispatch::{
-        AlertId, AlertRecord, Ended, Fact, Limits, Next, Owed, Plan, Queued, Recipient, RouteTerms,
-        Settings, Settled, State, Ticket, ToldRecord, Verdict, Why,
+        AlertId, AlertRecord, Ended, Fact, Limits, Next, Owed, Plan, Queued, Recipient, Role,
+        RouteTerms, Settings, Settled, State, Ticket, ToldRecord, Verdict, Why,
     },
     publish::{Accepted, Source},
     routing::{Route, RouteSettings, RouteTable},
@@ -84,6 +84,7 @@ pub(super) fn recipient(name: &str) -> Recipient {
         send_resolved: true,
         suspended: false,
         limits: Limits::default(),
+        role: Role::default(),
     }
 }
 
@@ -197,7 +198,8 @@ impl World {
         let mut plan = Plan::new(Arc::new(RouteTable::new(routes.clone())));
         for (route, of) in routes.iter().zip(accepted.iter().map(|(_, of)| of)) {
             let repeat_interval = Duration::from_secs(self.repeat.unsigned_abs());
-            let terms = RouteTerms { suspended: route.suspend, repeat_interval };
+            let terms =
+                RouteTerms { suspended: route.suspend, repeat_interval, ..RouteTerms::default() };
             plan.add(route.key.clone(), terms, of.recipients.clone());
         }
         for (name, of) in &rejected {
