@@ -23,7 +23,7 @@ stamp_of() {
 }
 stamp=$(stamp_of)
 
-programs=(etcd kube-apiserver kubectl helm kubeconform amtool alertmanager controlplane)
+programs=(etcd kube-apiserver kubectl helm kubeconform amtool alertmanager amoracle controlplane)
 complete() {
   local program
   [ "$(cat "$out/.stamp" 2>/dev/null)" = "$stamp" ] || return 1
@@ -103,6 +103,7 @@ build helm helm.sh/helm/v4/cmd/helm
 build kubeconform github.com/yannh/kubeconform/cmd/kubeconform
 build amtool github.com/prometheus/alertmanager/cmd/amtool
 alertmanager
+build amoracle ./cmd/amoracle
 build controlplane ./cmd/controlplane
 rm -f "$out/.build.log"
 echo "$stamp" >"$out/.stamp"

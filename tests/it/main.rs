@@ -8,6 +8,7 @@
 
 mod alert_hostile;
 mod alert_wire;
+mod alertmanager;
 mod chart;
 mod cluster;
 mod crash;

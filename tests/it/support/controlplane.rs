@@ -14,7 +14,8 @@ use kube::api::{Api, ObjectMeta, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::json;
 
-use self::supervisor::{Supervisor, built, say_skip};
+use self::supervisor::Supervisor;
+pub(crate) use self::supervisor::{built, say_skip};
 use super::audit;
 use super::program::{run_with_input, stdout_of};
 use super::wait::wait_for;

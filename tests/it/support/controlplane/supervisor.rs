@@ -67,12 +67,12 @@ impl Drop for Supervisor {
 }
 
 /// Where the built servers are, if they are.
-pub(super) fn built() -> Option<PathBuf> {
+pub(crate) fn built() -> Option<PathBuf> {
     std::env::var_os(BIN).filter(|dir| !dir.is_empty()).map(PathBuf::from)
 }
 
 /// Past the test harness, which swallows what a passing test prints.
-pub(super) fn say_skip() {
+pub(crate) fn say_skip() {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test");
     let _ = writeln!(std::io::stderr(), "SKIP: {test}: needs a control plane (run make test)");
