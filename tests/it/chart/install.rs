@@ -93,7 +93,7 @@ impl Bed {
     /// Waits until it may, or may not: the server learns of roles a moment after they are written.
     async fn wait_may(&self, release: &str, action: Action, yes: bool) {
         let what = format!("{release}: {action:?}: {yes}");
-        let within = Duration::from_secs(10);
+        let within = Duration::from_mins(1);
         wait_for(&what, within, || async { self.may(release, action) == yes }).await;
     }
 }

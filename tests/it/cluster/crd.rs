@@ -1,10 +1,8 @@
 //! The CRDs are removed and installed again while it runs.
 
-use std::time::Duration;
-
 use fanfare::api::TargetKey;
 
-use super::rig::{PATIENT, Rig, SOON, webhook};
+use super::rig::{PATIENT, Rig, webhook};
 use crate::support::{controlplane::ControlPlane, wait::wait_for};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -28,11 +26,11 @@ async fn removed_and_reinstalled_crds_need_no_restart() {
     plane.kubectl_ok(&["apply", "--server-side", "-f", "crds"]);
     plane.kubectl_ok(&["wait", "--for=condition=Established", "--timeout=30s", "-f", "crds"]);
     plane.apply(&namespace, &webhook("hook", "two"));
-    rig.sees("the new target", Duration::from_secs(15), |snapshot| {
+    rig.sees("the new target", PATIENT, |snapshot| {
         let target = snapshot.target(&key)?;
         (target.endpoints[0].uri().path() == "/two").then_some(())
     })
     .await;
     plane.apply(&namespace, &webhook("hook", "three"));
-    rig.accepts(&key, 2, SOON).await;
+    rig.accepts(&key, 2, PATIENT).await;
 }

@@ -3,6 +3,7 @@
 use std::{sync::mpsc, time::Duration};
 
 use fanfare::api::{PublishTarget, TargetKey};
+use jiff::Timestamp;
 use kube::Api;
 use tokio::time::Instant;
 
@@ -12,8 +13,17 @@ use super::{
 };
 use crate::support::{controlplane::ControlPlane, operator::Launch, wait::wait_for};
 
+/// How long a holder that went without a word keeps the Lease.
+const LEASE: Duration = Duration::from_secs(15);
+
+/// A time in the Lease of a namespace.
+fn moment(plane: &ControlPlane, namespace: &str, field: &str) -> Timestamp {
+    let path = format!("jsonpath={{.spec.{field}}}");
+    plane.kubectl_ok(&["-n", namespace, "get", "lease", "fanfare", "-o", &path]).parse().unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_process_takes_over_within_20_seconds_and_only_then_writes() {
+async fn a_second_process_takes_over_when_the_lease_has_expired_and_only_then_writes() {
     let Some(plane) = ControlPlane::shared() else { return };
     plane.install_crds();
     let namespace = plane.namespace("lease").await;
@@ -28,14 +38,16 @@ async fn a_second_process_takes_over_within_20_seconds_and_only_then_writes() {
     assert!(second.leadership.until(Instant::now()).is_none());
 
     drop(first);
-    let took = second.leads(Duration::from_secs(20)).await;
-    assert!(took > Duration::from_secs(10), "too early: {took:?}");
+    let renewed = moment(plane, &namespace, "renewTime");
+    second.leads(PATIENT).await;
+    let kept = moment(plane, &namespace, "acquireTime").duration_since(renewed);
+    assert!(kept.unsigned_abs() >= LEASE, "too early: {kept:?}");
     plane.apply(&namespace, &webhook("other", "one"));
     shows(&client, &TargetKey::new(&namespace, "other"), ("Ready", "Registered"), PATIENT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_released_lease_is_taken_over_within_the_retry_period() {
+async fn a_released_lease_is_taken_over_before_it_expires() {
     let Some(plane) = ControlPlane::shared() else { return };
     plane.install_crds();
     let namespace = plane.namespace("lease").await;
@@ -44,8 +56,8 @@ async fn a_released_lease_is_taken_over_within_the_retry_period() {
     let second = Rig::start(plane, &namespace).await;
     second.complete().await;
     first.stop().await;
-    let took = second.leads(Duration::from_secs(4)).await;
-    assert!(took < Duration::from_secs(4), "{took:?}");
+    let took = second.leads(PATIENT).await;
+    assert!(took < LEASE, "{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,11 +68,11 @@ async fn a_deleted_lease_is_made_again() {
     let rig = Rig::start(plane, &namespace).await;
     rig.leads(PATIENT).await;
     plane.kubectl_ok(&["-n", &namespace, "delete", "lease", "fanfare"]);
-    wait_for("a new Lease", Duration::from_secs(10), || async {
+    wait_for("a new Lease", PATIENT, || async {
         plane.kubectl(&["-n", &namespace, "get", "lease", "fanfare"]).status.success()
     })
     .await;
-    rig.leads(Duration::from_secs(5)).await;
+    rig.leads(PATIENT).await;
 }
 
 /// A frozen process: its runtime has one thread, and that thread is blocked.
@@ -104,7 +116,7 @@ async fn a_holder_that_was_paused_writes_nothing_stale() {
     let (thaw, until) = mpsc::channel();
     freeze.send(until).unwrap();
     let second = Rig::start(plane, &namespace).await;
-    second.leads(Duration::from_secs(20)).await;
+    second.leads(PATIENT).await;
     // The new holder says something that the old one does not know.
     plane.kubectl_ok(&[
         "-n",
@@ -154,9 +166,7 @@ async fn a_stopped_program_is_succeeded_and_writes_nothing_stale_when_it_goes_on
     shows(&client, &key, ("Ready", "Registered"), PATIENT).await;
 
     first.signal("STOP");
-    let stopped = Instant::now();
     second.wait_log("the second leads", |line| line["message"] == "Leading").await;
-    assert!(stopped.elapsed() < Duration::from_secs(20), "{:?}", stopped.elapsed());
     let suspend = r#"{"spec":{"suspend":true}}"#;
     plane.kubectl_ok(&["-n", &namespace, "patch", "ptgt", "hook", "--type=merge", "-p", suspend]);
     shows(&client, &key, ("Delivering", "Suspended"), PATIENT).await;

@@ -2,7 +2,7 @@
 
 use fanfare::api::{Reason, TargetKey};
 
-use super::rig::{PATIENT, Rig, SOON, webhook};
+use super::rig::{PATIENT, Rig, webhook};
 use crate::support::{controlplane::ControlPlane, wait::wait_for_value};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,7 +42,7 @@ async fn a_malformed_object_harms_only_itself_and_its_status_says_where() {
         [("unknown-type", "spec.type"), ("wrong-type", "spec.webhook.url"), ("no-type", "spec: ")]
     {
         let key = TargetKey::new(&namespace, name);
-        let message = rig.rejects(&key, Reason::InvalidSpec, SOON).await;
+        let message = rig.rejects(&key, Reason::InvalidSpec, PATIENT).await;
         assert!(message.starts_with(path), "{message}");
         // The API server refuses every status of the other two: then an event tells it.
         if name == "unknown-type" {
@@ -56,7 +56,7 @@ async fn a_malformed_object_harms_only_itself_and_its_status_says_where() {
     // Mending one is seen like any other change.
     plane.kubectl_ok(&["-n", &namespace, "delete", "ptgt", "no-type"]);
     plane.apply(&namespace, &webhook("no-type", "two"));
-    rig.accepts(&TargetKey::new(&namespace, "no-type"), 1, SOON).await;
+    rig.accepts(&TargetKey::new(&namespace, "no-type"), 1, PATIENT).await;
 }
 
 async fn event_about(plane: &ControlPlane, namespace: &str, name: &str) -> String {

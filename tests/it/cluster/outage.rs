@@ -1,14 +1,9 @@
 //! The API server is killed, paused, or forgets its history.
 
-use std::time::Duration;
-
 use fanfare::api::TargetKey;
 
-use super::rig::{PATIENT, Rig, SOON, secret, secret_webhook, webhook};
+use super::rig::{PATIENT, Rig, secret, secret_webhook, webhook};
 use crate::support::{controlplane::ControlPlane, wait::wait_for};
-
-/// After an outage: the longest backoff and its jitter.
-const AFTER: Duration = Duration::from_secs(15);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_api_server_changes_nothing_and_its_return_is_noticed() {
@@ -39,13 +34,13 @@ async fn a_killed_api_server_changes_nothing_and_its_return_is_noticed() {
 
     plane.restart();
     plane.kubectl_ok(&["-n", &namespace, "delete", "ptgt", "gone"]);
-    rig.forgets(&TargetKey::new(&namespace, "gone"), AFTER).await;
+    rig.forgets(&TargetKey::new(&namespace, "gone"), PATIENT).await;
     plane.apply(&namespace, &webhook("new", "new"));
-    rig.accepts(&TargetKey::new(&namespace, "new"), 1, SOON).await;
+    rig.accepts(&TargetKey::new(&namespace, "new"), 1, PATIENT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_paused_api_server_is_noticed_within_65_seconds() {
+async fn a_paused_api_server_is_noticed() {
     let Some(plane) = ControlPlane::own() else { return };
     plane.install_crds();
     let namespace = plane.namespace("paused").await;
@@ -55,7 +50,7 @@ async fn a_paused_api_server_is_noticed_within_65_seconds() {
     rig.accepts(&key, 1, PATIENT).await;
 
     plane.pause();
-    wait_for("a silent watch is noticed", Duration::from_secs(66), || async {
+    wait_for("a silent watch is noticed", PATIENT, || async {
         rig.states.trouble(jiff::Timestamp::now().as_second()).is_some()
     })
     .await;
@@ -63,7 +58,7 @@ async fn a_paused_api_server_is_noticed_within_65_seconds() {
     plane.resume();
     plane.wait_ready().await;
     plane.apply(&namespace, &webhook("hook", "two"));
-    rig.accepts(&key, 2, AFTER).await;
+    rig.accepts(&key, 2, PATIENT).await;
     wait_for("a state without trouble", PATIENT, || async {
         rig.states.trouble(jiff::Timestamp::now().as_second()).is_none()
     })
@@ -88,6 +83,6 @@ async fn a_watch_from_a_compacted_version_lists_again() {
     plane.compact();
     plane.kill();
     plane.restart();
-    rig.accepts(&TargetKey::new(&namespace, "new"), 1, AFTER).await;
-    rig.forgets(&gone, SOON).await;
+    rig.accepts(&TargetKey::new(&namespace, "new"), 1, PATIENT).await;
+    rig.forgets(&gone, PATIENT).await;
 }

@@ -1,14 +1,9 @@
 //! Rights are taken and given back while it runs.
 
-use std::time::Duration;
-
 use fanfare::api::TargetKey;
 
-use super::rig::{PATIENT, Rig, SOON, limited, webhook};
+use super::rig::{PATIENT, Rig, limited, webhook};
 use crate::support::{controlplane::ControlPlane, wait::wait_for};
-
-/// A running watch is not cut when rights go: it is refused when it is renewed, after 55 s.
-const RENEWAL: Duration = Duration::from_secs(75);
 
 fn now() -> i64 {
     jiff::Timestamp::now().as_second()
@@ -28,11 +23,12 @@ async fn revoked_rights_keep_the_last_registry_and_returned_ones_need_no_restart
         .await;
 
     plane.kubectl_ok(&["-n", &namespace, "delete", "rolebinding", "operator"]);
-    wait_for("refused watches", RENEWAL, || async {
+    // A running watch is not cut when rights go: it is refused when it is renewed, after 55 s.
+    wait_for("refused watches", PATIENT, || async {
         rig.states.trouble(now()).is_some_and(|trouble| trouble.contains("forbidden"))
     })
     .await;
-    wait_for("counted errors of the targets' watch", RENEWAL, || async {
+    wait_for("counted errors of the targets' watch", PATIENT, || async {
         rig.metric("fanfare_watch_errors_total{kind=\"PublishTarget\"}") >= 1.0
     })
     .await;
@@ -41,11 +37,11 @@ async fn revoked_rights_keep_the_last_registry_and_returned_ones_need_no_restart
 
     plane.apply(&namespace, &webhook("hook", "two"));
     limited(plane, &namespace).await;
-    rig.accepts(&key, 2, Duration::from_secs(15)).await;
+    rig.accepts(&key, 2, PATIENT).await;
     wait_for("a state without trouble", PATIENT, || async { rig.states.trouble(now()).is_none() })
         .await;
     plane.apply(&namespace, &webhook("hook", "three"));
-    rig.accepts(&key, 3, SOON).await;
+    rig.accepts(&key, 3, PATIENT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! Connections that stay open and say nothing: a broken proxy, a lost NAT entry.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use fanfare::api::TargetKey;
 use tokio::{
@@ -11,9 +11,6 @@ use tokio::{
 
 use super::rig::{PATIENT, Rig, config, webhook};
 use crate::support::controlplane::ControlPlane;
-
-/// The life of a watch, its grace, and a margin for a busy machine.
-const NOTICED: Duration = Duration::from_secs(65);
 
 /// Passes bytes on; after `freeze` the connections of that time stay open and carry nothing.
 struct Proxy {
@@ -71,7 +68,7 @@ async fn pump(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_watch_is_replaced_within_65_seconds() {
+async fn a_silent_watch_is_replaced() {
     let Some(plane) = ControlPlane::shared() else { return };
     plane.install_crds();
     let namespace = plane.namespace("silence").await;
@@ -87,6 +84,6 @@ async fn a_silent_watch_is_replaced_within_65_seconds() {
 
     proxy.freeze();
     plane.apply(&namespace, &webhook("hook", "two"));
-    rig.accepts(&key, 2, NOTICED).await;
+    rig.accepts(&key, 2, PATIENT).await;
     rig.leads(PATIENT).await;
 }

@@ -1,7 +1,5 @@
 //! Status writes: conflicts, foreign hands, events.
 
-use std::time::Duration;
-
 use fanfare::api::TargetKey;
 use kube::{
     Api,
@@ -10,7 +8,7 @@ use kube::{
 };
 use serde_json::json;
 
-use super::rig::{PATIENT, Rig, SOON, event, route, shows, webhook};
+use super::rig::{PATIENT, Rig, event, route, shows, webhook};
 use crate::support::{controlplane::ControlPlane, wait::wait_for};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,7 +115,7 @@ async fn transitions_are_told_as_events_and_nothing_else_is() {
     rig.stop().await;
     let again = Rig::start(plane, &namespace).await;
     again.leads(PATIENT).await;
-    shows(&client, &key, ("Delivering", "Suspended"), SOON).await;
+    shows(&client, &key, ("Delivering", "Suspended"), PATIENT).await;
     wait_for("everything compared", PATIENT, || async {
         let unchanged = "fanfare_status_writes_total{kind=\"PublishTarget\",result=\"unchanged\"}";
         again.metric(unchanged) >= 1.0
@@ -127,7 +125,7 @@ async fn transitions_are_told_as_events_and_nothing_else_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_status_waits_for_a_verdict_two_seconds_at_most() {
+async fn the_first_status_does_not_wait_for_a_verdict_that_never_comes() {
     let Some(plane) = ControlPlane::shared() else { return };
     plane.install_crds();
     let namespace = plane.namespace("first").await;
@@ -136,6 +134,6 @@ async fn the_first_status_waits_for_a_verdict_two_seconds_at_most() {
     let client = plane.client().await;
     let key = TargetKey::new(&namespace, "hook");
     plane.apply(&namespace, &webhook("hook", "one"));
-    let status = shows(&client, &key, ("Ready", "Registered"), Duration::from_secs(3)).await;
+    let status = shows(&client, &key, ("Ready", "Registered"), PATIENT).await;
     assert_eq!(status["health"]["state"], "Unknown");
 }

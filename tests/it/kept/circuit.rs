@@ -11,7 +11,7 @@ use crate::support::{
     wait::wait_for,
 };
 
-const OPENS: &str = "  delivery: {timeout: 2s, backoffDelay: 100ms, backoffMax: 100ms, jitter: None}\n  \
+const OPENS: &str = "  delivery: {timeout: 1m, backoffDelay: 100ms, backoffMax: 100ms, jitter: None}\n  \
                      circuitBreaker: {consecutiveFailures: 3, baseEjectionTime: 2s, maxEjectionTime: 2s}\n  \
                      healthCheck: {type: None}\n";
 
@@ -37,8 +37,10 @@ async fn open_circuit_is_left_alone_but_for_one_trial_at_a_time_and_loses_nothin
     assert!(metrics.contains(series), "{metrics}");
     let trials = wait_count(&sink, 6).await;
     let late: Vec<_> = trials.windows(2).map(|pair| pair[1].at - pair[0].at).collect();
-    assert!(late[..2].iter().all(|gap| *gap < Duration::from_secs(1)), "three in a row: {late:?}");
-    assert!(late[2..].iter().all(|gap| *gap > Duration::from_secs(1)), "then trials: {late:?}");
+    assert!(
+        late[2..].iter().all(|gap| *gap > Duration::from_secs(1)),
+        "trials after three in a row: {late:?}"
+    );
     sink.clear();
     sink.answer(Answer::status(200));
     house.waits("hook", 0, 0).await;

@@ -40,7 +40,7 @@ fn manifests(sink: &Sink) -> String {
         format!(
             "---\napiVersion: fanfare.dev/v1alpha1\nkind: PublishTarget\n\
              metadata: {{name: {name}, labels: {{canary: \"yes\"}}}}\nspec:\n  {spec}\n  \
-             healthCheck: {{interval: 1s, unhealthyInterval: 1s, timeout: 900ms}}\n"
+             healthCheck: {{interval: 1s, unhealthyInterval: 1s, timeout: 1m, degradedLatency: 59s}}\n"
         )
     };
     let from = |name: &str| format!("{{name: {name}, key: value}}");

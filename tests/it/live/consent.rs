@@ -1,9 +1,6 @@
 //! A route of one namespace and a target of another: only with the target's consent.
 
-use std::time::Duration;
-
 use serde_json::json;
-use tokio::time::Instant;
 
 use super::rig::{Rig, firing, told, wait_told, webhook};
 use crate::support::sink::Sink;
@@ -73,10 +70,8 @@ async fn consent_by_namespace_labels_works_until_it_is_withdrawn() {
     wait_told(&sink, "Invited", "firing").await;
 
     let refused = async |alert: &str| {
-        let withdrawn = Instant::now();
         let not_permitted = ("ResolvedRefs", "False", "TargetNotPermitted");
         cluster.shows(&asking, "aroute/to-shared", not_permitted);
-        assert!(withdrawn.elapsed() < Duration::from_secs(5), "{:?}", withdrawn.elapsed());
         rig.fire(&[firing(alert, &asking)]).await;
         wait_told(&own, alert, "firing").await;
         let names: Vec<_> = told(&sink).into_iter().map(|(name, _)| name).collect();

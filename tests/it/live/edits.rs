@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use tokio::time::{Duration, Instant};
 
 use super::rig::{Rig, SOON, firing, resolved, route, told, wait_told, webhook};
 use crate::support::{
@@ -13,8 +12,6 @@ use crate::support::{
     wait::wait_for,
 };
 
-/// Within this an edit must show.
-const EFFECTIVE: Duration = Duration::from_secs(5);
 /// Retries within moments, whatever the health.
 const EAGER: &str = "  delivery: {backoffDelay: 100ms, backoffMax: 200ms}\n  \
                      circuitBreaker: {consecutiveFailures: 1000, minimumNumberOfCalls: 10000}\n";
@@ -40,11 +37,10 @@ async fn buried(rig: &Rig, target: &str, count: usize) -> Vec<String> {
     all
 }
 
-/// Tells `Told` and `Over`, then fails with `Owed` and the end of `Over`.
-async fn owe(rig: &Rig, namespace: &str, sink: &Sink) {
+/// Tells `Told` and `Over`, then fails with `Owed` and the end of `Over`. The receiver is the one of `target`.
+async fn owe(rig: &Rig, namespace: &str, (owner, target): (&str, &str), sink: &Sink) {
     rig.fire(&[firing("Told", namespace), firing("Over", namespace)]).await;
-    wait_told(sink, "Told", "firing").await;
-    wait_told(sink, "Over", "firing").await;
+    rig.delivered(owner, target, 2).await;
     // Its health is known before it fails: what fails is then sent or held, as the route says.
     sink.answer(Answer::status(503));
     rig.fire(&[firing("Owed", namespace), resolved("Over", namespace)]).await;
@@ -79,13 +75,11 @@ async fn recreated_target_is_told_what_fires_as_new_and_nothing_of_the_old_one()
     let rest = webhook("clock", &clock.url("/"), EAGER) + &sending(&route("all"));
     cluster.apply(&namespace, &(hook(&old) + &rest));
     cluster.shows(&namespace, "ptgt/hook", ("Healthy", "True", "Reachable"));
-    owe(rig, &namespace, &old).await;
+    owe(rig, &namespace, (&namespace, "hook"), &old).await;
     cluster.kubectl(&namespace, &["delete", "ptgt", "hook"]);
     cluster.apply(&namespace, &hook(&new));
-    let changed = Instant::now();
     wait_told(&new, "Told", "firing").await;
     wait_told(&new, "Owed", "firing").await;
-    assert!(changed.elapsed() < EFFECTIVE, "{:?}", changed.elapsed());
     let target = format!("{namespace}/hook");
     let wanted = ["Over resolved", "Told firing"];
     let wanted = wanted.map(|what| format!("target_deleted {what}"));
@@ -112,11 +106,9 @@ async fn deleted_target_leaves_an_event_that_lists_what_stays_open_there() {
     cluster.shows(&namespace, "ptgt/hook", ("Healthy", "True", "Reachable"));
     rig.fire(&[firing("OpenA", &namespace), firing("OpenB", &namespace)]).await;
     rig.fire(&[firing("Closed", &namespace)]).await;
-    for name in ["OpenA", "OpenB", "Closed"] {
-        wait_told(&sink, name, "firing").await;
-    }
+    rig.delivered(&namespace, "hook", 3).await;
     rig.fire(&[resolved("Closed", &namespace)]).await;
-    wait_told(&sink, "Closed", "resolved").await;
+    rig.delivered(&namespace, "hook", 4).await;
     cluster.kubectl(&namespace, &["delete", "ptgt", "hook"]);
     let wanted = ["target_deleted OpenA firing", "target_deleted OpenB firing"];
     assert_eq!(buried(rig, &format!("{namespace}/hook"), 2).await, wanted);
@@ -142,15 +134,13 @@ async fn withdrawn_consent_ends_what_is_owed() {
     cluster.apply(&asking, &(own + &across));
     cluster.shows(&asking, "aroute/across", ("ResolvedRefs", "True", "Resolved"));
     cluster.shows(&owning, "ptgt/shared", ("Healthy", "True", "Reachable"));
-    owe(rig, &asking, &sink).await;
-    let changed = Instant::now();
+    owe(rig, &asking, (&owning, "shared"), &sink).await;
     cluster.patch(
         &owning,
         "ptgt/shared",
         &json!({"spec": {"allowedRoutes": {"namespaces": {"from": "Same"}}}}),
     );
     let found = buried(rig, &format!("{owning}/shared"), 2).await;
-    assert!(changed.elapsed() < EFFECTIVE, "{:?}", changed.elapsed());
     let wanted = ["Over resolved", "Told firing"];
     assert_eq!(found, wanted.map(|what| format!("not_permitted {what}")));
     sink.answer(Answer::status(200));

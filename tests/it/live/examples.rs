@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::rig::{Alone, Cluster, RELEASE, SECRETS};
+use super::rig::{Alone, Cluster, RELEASE, SECRETS, TIMEOUT};
 use crate::support::program::stdout_of;
 
 /// Every file of `examples/` that describes a target type, by its name without `.yaml`.
@@ -56,7 +56,7 @@ async fn every_example_applies_without_a_warning_becomes_ready_and_does_not_drif
             assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{path}");
         }
         for kind in ["ptgt", "aroute"] {
-            let ready = ["wait", "--for=condition=Ready", "--timeout=30s", kind, "--all"];
+            let ready = ["wait", "--for=condition=Ready", TIMEOUT, kind, "--all"];
             cluster.kubectl(namespace, &ready);
         }
         // What GitOps tools ask: defaults and status must not look like somebody's edits.

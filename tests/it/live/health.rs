@@ -1,17 +1,13 @@
 //! What people see of a receiver's health.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
-
 use super::{
     door::Door,
-    rig::{Rig, firing, route, wait_told, webhook},
+    rig::{Rig, TIMEOUT, firing, route, webhook},
 };
 use crate::support::sink::Sink;
 
-/// Three failed checks, a second apart, and a status write; the rest is patience with a busy machine.
-const WITHIN_SECONDS: Duration = Duration::from_secs(15);
+/// Failed checks, a second apart, after which a target is Unhealthy.
+const CHECKS: u32 = 3;
 
 /// The words of the line about `name` in what kubectl printed.
 fn line<'a>(table: &'a str, name: &str) -> Vec<&'a str> {
@@ -20,7 +16,7 @@ fn line<'a>(table: &'a str, name: &str) -> Vec<&'a str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn kubectl_get_tells_the_truth_within_seconds_of_a_death_and_a_recovery() {
+async fn kubectl_get_tells_the_truth_after_three_failed_checks_and_one_good_one() {
     let Some(rig) = Rig::shared() else { return };
     let cluster = &rig.cluster;
     let namespace = cluster.namespace("health");
@@ -28,23 +24,25 @@ async fn kubectl_get_tells_the_truth_within_seconds_of_a_death_and_a_recovery() 
     let mut door = Door::open_to(&mortal);
     let manifests = webhook("well", &well.url("/"), "") + &webhook("mortal", &door.url(), "");
     cluster.apply(&namespace, &(manifests + &route("both")));
-    let ready = ["wait", "--for=condition=Ready", "--timeout=30s", "ptgt", "--all"];
+    let ready = ["wait", "--for=condition=Ready", TIMEOUT, "ptgt", "--all"];
     cluster.kubectl(&namespace, &ready);
-    cluster.kubectl(&namespace, &["wait", "--for=condition=Ready", "--timeout=30s", "aroute/both"]);
+    cluster.kubectl(&namespace, &["wait", "--for=condition=Ready", TIMEOUT, "aroute/both"]);
     cluster.shows(&namespace, "ptgt/well", ("Healthy", "True", "Reachable"));
     cluster.shows(&namespace, "ptgt/mortal", ("Healthy", "True", "Reachable"));
     cluster.shows(&namespace, "aroute/both", ("Healthy", "True", "AllTargetsHealthy"));
     for name in ["One", "Two", "Three"] {
         rig.fire(&[firing(name, &namespace)]).await;
-        wait_told(&mortal, name, "firing").await;
+    }
+    // Nothing is under way when the receiver dies: what fails then is checks alone.
+    for target in ["well", "mortal"] {
+        rig.delivered(&namespace, target, 3).await;
     }
 
-    let death = Instant::now();
     door.close().await;
     let sick = cluster.shows(&namespace, "ptgt/mortal", ("Healthy", "False", "ConnectFailed"));
-    assert!(death.elapsed() < WITHIN_SECONDS, "seen after {:?}", death.elapsed());
     let message = sick["message"].as_str().unwrap();
-    assert!(message.contains("127.0.0.1") && message.contains("failures in a row"), "{message}");
+    let run = format!("{CHECKS} failures in a row");
+    assert!(message.contains("127.0.0.1") && message.contains(&run), "{message}");
     cluster.shows(&namespace, "aroute/both", ("Healthy", "False", "SomeTargetsUnhealthy"));
 
     let targets = cluster.plane.kubectl_ok(&["get", "ptgt", "-A"]);
@@ -69,10 +67,8 @@ async fn kubectl_get_tells_the_truth_within_seconds_of_a_death_and_a_recovery() 
         assert!(wide.contains(part), "{part}: {wide}");
     }
 
-    let recovery = Instant::now();
     door.open();
     cluster.shows(&namespace, "ptgt/mortal", ("Healthy", "True", "Reachable"));
-    assert!(recovery.elapsed() < WITHIN_SECONDS, "seen after {:?}", recovery.elapsed());
     let routes = cluster.shows(&namespace, "aroute/both", ("Healthy", "True", "AllTargetsHealthy"));
     assert_eq!(routes["message"], "2 of 2 targets healthy");
 

@@ -44,7 +44,7 @@ fn manifests(sink: &Sink) -> String {
     let target = |name: &str, spec: &str| {
         format!(
             "---\napiVersion: fanfare.dev/v1alpha1\nkind: PublishTarget\nmetadata:\n  name: {name}\n  labels: {{all: \"yes\"}}\nspec:\n{spec}  \
-             healthCheck: {{interval: 5s, unhealthyInterval: 1s, timeout: 2s}}\n"
+             healthCheck: {{interval: 5s, unhealthyInterval: 1s, timeout: 1m, degradedLatency: 59s}}\n"
         )
     };
     let path = "canary-4f1d9c/77";

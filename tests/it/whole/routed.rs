@@ -85,19 +85,16 @@ async fn recovered_target_is_told_what_it_missed() {
 #[tokio::test]
 async fn hung_target_delays_nobody() {
     let (good, hung) = (Sink::start().await, Sink::start().await);
-    let manifests = webhook("good", &good.url("/")) + &webhook("hung", &hung.url("/")) + route();
-    let bed = Bed::start(&manifests).await;
+    // None of its attempts ends before the others are told.
+    let hangs = webhook("hung", &hung.url("/")) + "  delivery: {timeout: 5m}\n";
+    let bed = Bed::start(&(webhook("good", &good.url("/")) + &hangs + route())).await;
     hung.answer(Answer::status(200).after(Duration::from_mins(10)));
     let names: Vec<_> = (0..50).map(|n| firing(&format!("Alert{n}"))).collect();
     for one in &names {
         assert_eq!(bed.post(&json!([one])).await, 200);
     }
-    let started = tokio::time::Instant::now();
     wait_posts(&good, 50).await;
-    assert!(
-        started.elapsed() < Duration::from_secs(9),
-        "not after the hung target's timeout of 10 s"
-    );
+    wait_posts(&hung, 1).await;
 }
 
 #[tokio::test]
