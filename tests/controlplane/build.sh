@@ -19,11 +19,11 @@ kubernetes=$(awk '$1 == "k8s.io/kubernetes" {print $2}' go.mod)
 minor=${kubernetes#v1.}
 minor=${minor%%.*}
 stamp_of() {
-  { go version; echo "${KUBEBUILDER_ASSETS:-}"; cat build.sh go.mod go.sum tools.go; find cmd -name '*.go' | LC_ALL=C sort | xargs cat; } | cksum
+  { go version; echo "${KUBEBUILDER_ASSETS:-}"; cat build.sh go.mod go.sum tools.go; find cmd amtimelines -name '*.go' | LC_ALL=C sort | xargs cat; } | cksum
 }
 stamp=$(stamp_of)
 
-programs=(etcd kube-apiserver kubectl helm kubeconform amtool alertmanager amoracle controlplane)
+programs=(etcd kube-apiserver kubectl helm kubeconform amtool alertmanager amoracle amtimelines controlplane)
 complete() {
   local program
   [ "$(cat "$out/.stamp" 2>/dev/null)" = "$stamp" ] || return 1
@@ -104,6 +104,7 @@ build kubeconform github.com/yannh/kubeconform/cmd/kubeconform
 build amtool github.com/prometheus/alertmanager/cmd/amtool
 alertmanager
 build amoracle ./cmd/amoracle
+go test -c -trimpath -o "$out/amtimelines" ./amtimelines
 build controlplane ./cmd/controlplane
 rm -f "$out/.build.log"
 echo "$stamp" >"$out/.stamp"
