@@ -15,7 +15,7 @@ pub mod webhook;
 mod wire;
 
 pub use key::{NotificationId, group_key, incident_key};
-pub use labels::{Fingerprint, Labels};
+pub use labels::{Fingerprint, Labels, cut_name};
 pub use merge::merge;
 pub use notification::{Member, Notification, Reason as NotificationReason};
 pub use quote::{push_labels, push_quoted, quote_meta};

@@ -26,6 +26,7 @@
 
 mod accept;
 mod backlog;
+mod buried;
 mod complaint;
 mod configure;
 mod courier;
@@ -57,6 +58,7 @@ mod stats;
 mod unsaved;
 mod window;
 
+pub use buried::note_buried;
 pub use courier::{Courier, Parts, Refresh};
 pub use engine::Engine;
 pub use idempotent::Idempotent;

@@ -6,6 +6,8 @@
 //! most [`LAZY`] later: losing it in a crash means telling a target again with the same id.
 
 mod batch;
+mod buried;
+mod claims;
 mod codec;
 mod committer;
 mod crc32c;
@@ -39,8 +41,9 @@ mod watched;
 mod weigh;
 mod writer;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+pub use buried::Buried;
 pub use engine::Redb;
 pub use error::OpenError;
 pub use file::open;
@@ -83,7 +86,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     fn room(&self, bytes: usize) -> Result<(), Full>;
 
     /// What waits for each target, as of the last commit.
-    fn queues(&self) -> Vec<(TargetKey, std::sync::Arc<str>, QueueSize)>;
+    fn queues(&self) -> Vec<(TargetKey, Arc<str>, QueueSize)>;
 
     /// The next records that wait for a target, in order, after `after`, at most `limit`.
     /// Reads the disk: a few microseconds each.
@@ -98,6 +101,14 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         after: Option<QueueId>,
         limit: usize,
     ) -> Result<Vec<(QueueId, Queued)>, Failed>;
+
+    /// Says that a record that was read is about to be sent. From then on it is not the one that goes when
+    /// the queue is full, until [`Op::Dequeue`] or [`Op::Attempted`] says what came of it. Answers whether
+    /// it still waits: one that does not must not be sent. Reads the disk.
+    ///
+    /// # Errors
+    /// [`Failed`] if the disk can't be read.
+    fn claim(&self, target: &TargetKey, uid: &Arc<str>, id: QueueId) -> Result<bool, Failed>;
 
     /// Dead letters, newest first. Reads the disk: call it where blocking is allowed.
     ///

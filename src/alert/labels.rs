@@ -11,9 +11,19 @@ pub struct Fingerprint(pub u64);
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Labels(Arc<[(Box<str>, Box<str>)]>);
 
+/// Longest name of an alert where it only names it, in bytes.
+const LONGEST_NAME: usize = 100;
+
 const OFFSET: u64 = 14_695_981_039_346_656_037;
 const PRIME: u64 = 1_099_511_628_211;
 const SEPARATOR: u8 = 0xFF;
+
+/// A name of an alert as [`Labels::alert_name`] gives it.
+#[must_use]
+pub fn cut_name(name: &str) -> &str {
+    let end = (0..=name.len().min(LONGEST_NAME)).rev().find(|end| name.is_char_boundary(*end));
+    &name[..end.unwrap_or(0)]
+}
 
 // === impl Labels ===
 
@@ -31,6 +41,12 @@ impl Labels {
             Ok(at) => &self.0[at].1,
             Err(_) => "",
         }
+    }
+
+    /// Value of `alertname`, cut to a length that fits everywhere; empty if it is missing.
+    #[must_use]
+    pub fn alert_name(&self) -> &str {
+        cut_name(self.get("alertname"))
     }
 
     /// All pairs, sorted by name in byte order.

@@ -58,6 +58,16 @@ pub enum Reason {
 // === impl Notification ===
 
 impl Notification {
+    /// Name of the alert: that of the only member, or the one that all members share. Cut to a length
+    /// that fits everywhere; empty if there is none.
+    #[must_use]
+    pub fn alert_name(&self) -> &str {
+        match self.members.as_slice() {
+            [only] => only.alert.labels.alert_name(),
+            _ => self.group_labels.alert_name(),
+        }
+    }
+
     /// Members that fire.
     pub fn firing(&self) -> impl Iterator<Item = &Member> {
         self.members.iter().filter(|member| member.status == Status::Firing)

@@ -13,29 +13,21 @@ use crate::{
     store::{Failed, Full, Stats, Store},
 };
 
-/// The checks of a running operator. Only the first lists and a failed store gate: once ready, a lost
-/// API server does not take the intake out of service, nor does a full disk: delivery goes on.
+/// The checks of a running operator. Only a failed store gates: a lost API server does not take the
+/// intake out of service, nor does a full disk: delivery goes on. Before the first lists nobody knows
+/// who wants what; what is taken then waits on disk. `durable`: there is a disk; without one the first
+/// lists gate too.
 pub(super) fn checks(
     snapshots: watch::Receiver<Arc<Snapshot>>,
     states: Option<WatchStates>,
     monitor: Arc<Monitor>,
-    store: Arc<dyn Store>,
+    (store, durable): (Arc<dyn Store>, bool),
 ) -> Checks {
     Arc::new(move || {
         let complete = snapshots.borrow().complete;
         let mut checks = vec![
             Check { name: "intake", ok: true, gates: true, detail: String::new() },
-            Check {
-                name: "first-lists",
-                ok: complete,
-                gates: true,
-                detail: if complete {
-                    String::new()
-                } else {
-                    "targets and routes are not listed yet; look at the log for the reason"
-                        .to_owned()
-                },
-            },
+            first_lists(complete, durable),
             store_check(store.failed().now_or_never(), store.room(0), &store.stats()),
         ];
         if let Some(states) = &states {
@@ -60,6 +52,17 @@ pub(super) fn checks(
         });
         checks
     })
+}
+
+fn first_lists(complete: bool, durable: bool) -> Check {
+    let detail = match (complete, durable) {
+        (true, _) => "",
+        (false, true) => {
+            "targets and routes are not listed yet: what is taken is kept on disk and delivered once they are; look at the log for the reason"
+        }
+        (false, false) => "targets and routes are not listed yet; look at the log for the reason",
+    };
+    Check { name: "first-lists", ok: complete, gates: !durable, detail: detail.to_owned() }
 }
 
 /// What the store says about itself, the worst first.
@@ -97,6 +100,14 @@ fn store_check(failed: Option<Failed>, room: Result<(), Full>, stats: &Stats) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn first_lists_gate_only_without_a_disk() {
+        let (kept, lost) = (first_lists(false, true), first_lists(false, false));
+        assert!(!kept.ok && !kept.gates && kept.detail.contains("kept on disk"), "{kept:?}");
+        assert!(!lost.ok && lost.gates && !lost.detail.contains("disk"), "{lost:?}");
+        assert!(first_lists(true, true).ok && first_lists(true, false).ok);
+    }
 
     #[test]
     fn only_a_failed_store_gates_readiness() {

@@ -68,11 +68,13 @@ pub(super) async fn build(
         .deny_sockets(source.api_server);
     let client = Client::new(policy, Arc::clone(&inbox), &mut metrics);
 
+    let durable = config.data_dir.is_some();
     let external_url: Arc<str> = config.external_url.into();
     let refresh = source.handles.refresh;
     let fanout_metrics = fanout::Metrics::register(&mut metrics);
     let buried = Arc::clone(&fanout_metrics);
-    store.on_buried(move |reason| buried.buried(reason));
+    let notices = Arc::clone(&monitor);
+    store.on_buried(move |what| fanout::note_buried(&buried, notices.notices(), &what));
     let parts = fanout::Parts {
         snapshots: snapshots.clone(),
         monitor: Arc::clone(&monitor),
@@ -116,7 +118,12 @@ pub(super) async fn build(
         bodies: server::Bodies::default(),
         inbox,
         metrics: Arc::new(server::Metrics::register(&mut metrics)),
-        checks: checks(snapshots, source.states, monitor, Arc::clone(&store) as Arc<dyn Store>),
+        checks: checks(
+            snapshots,
+            source.states,
+            monitor,
+            (Arc::clone(&store) as Arc<dyn Store>, durable),
+        ),
         registry: Arc::new(metrics),
         log_level: Some(log_level),
     };

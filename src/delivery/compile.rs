@@ -85,6 +85,7 @@ fn rejected(object: Object, refusal: Refusal) -> RejectedTarget {
         kind: Some(object.spec.type_),
         labels: object.labels,
         allowed: allowed(&object.spec),
+        policies: Some((object.spec.delivery_policy(), health_policy(&object.spec))),
         reason: refusal.reason,
         message: refusal.message,
         permanent: refusal.permanent,

@@ -121,6 +121,12 @@ impl Entry<'_> {
         })
     }
 
+    /// The same without repeats: they are not noticed while nothing may be sent.
+    fn owes_change(&self) -> bool {
+        let says = self.content.map(|content| content.says);
+        says.is_some_and(|says| self.told.owes_change(says, self.matches))
+    }
+
     /// Nothing may be sent, whatever is owed.
     pub(super) fn is_muted(&self) -> bool {
         self.muted.any() || self.delivery.mutes(self.member)
@@ -224,15 +230,19 @@ impl Entry<'_> {
         }
         self.absorb();
         let wanted = self.owes() && !self.is_muted();
+        let paused = self.delivery.pauses(self.member) && self.owes_change();
         match self.told.place {
-            Place::Idle if wanted && self.confirmed => {
+            Place::InFlight => {}
+            _ if paused && self.confirmed => {
+                let since = self.since();
+                self.desk.lanes.pause(self.slot, self.told, since);
+            }
+            _ if !wanted => self.desk.lanes.idle(self.slot, self.told),
+            Place::Idle if self.confirmed => {
                 let since = self.since();
                 self.desk.lanes.place(self.slot, self.told, Place::Ready, since);
             }
-            Place::Ready | Place::Held | Place::Waiting if !wanted => {
-                self.desk.lanes.idle(self.slot, self.told);
-            }
-            _ => {}
+            Place::Idle | Place::Ready | Place::Held | Place::Waiting => {}
         }
         self.count_resolve();
     }

@@ -36,6 +36,8 @@ pub(super) const IN_HELD: u8 = 2;
 pub(super) const IN_RESOLVES: u8 = 4;
 /// Counts among the resolves that are owed.
 pub(super) const RESOLVE: u8 = 8;
+/// Stands nowhere, but is owed to a target that is sent nothing at present.
+const PAUSED: u8 = 16;
 /// Outdated entries of a queue are swept out beyond so many.
 const SLACK: usize = 1_024;
 
@@ -63,6 +65,7 @@ pub(super) struct Lane {
     /// When this lane is in the timetable.
     armed: Option<Instant>,
     counts: [usize; 5],
+    paused: usize,
     /// How much is owed since which second.
     ages: BTreeMap<u32, u32>,
     /// The last attempt found that the target's address is out of bounds.
@@ -139,6 +142,15 @@ impl Lanes {
     /// Takes a slot out of every place.
     pub(super) fn idle(&mut self, slot: Slot, told: &mut Told) {
         self.lane(slot.target).count(told, Place::Idle, Timestamp::UNIX_EPOCH);
+    }
+
+    /// Counts a slot that stands nowhere as owed since then, until it stands somewhere or owes nothing.
+    pub(super) fn pause(&mut self, slot: Slot, told: &mut Told, since: Timestamp) {
+        let lane = self.lane(slot.target);
+        lane.count(told, Place::Idle, since);
+        told.marks |= PAUSED;
+        lane.paused += 1;
+        lane.age(told, since);
     }
 
     /// The entry goes: it counts for nothing any more.
@@ -307,12 +319,12 @@ impl Lanes {
 
     /// What the target is owed.
     pub(super) fn counts(&self, target: TargetId) -> OwedCounts {
-        let Lane { counts, ages, .. } = &self.all[target.0 as usize];
+        let Lane { counts, paused, ages, .. } = &self.all[target.0 as usize];
         let oldest = ages
             .first_key_value()
             .and_then(|(second, _)| Timestamp::from_second(i64::from(*second)).ok());
         let [_, ready, held, waiting, in_flight] = *counts;
-        OwedCounts { ready, held, waiting, in_flight, oldest }
+        OwedCounts { ready, held, waiting, in_flight, paused: *paused, oldest }
     }
 }
 
@@ -320,21 +332,32 @@ impl Lanes {
 
 impl Lane {
     fn count(&mut self, told: &mut Told, to: Place, since: Timestamp) {
+        let paused = told.marks & PAUSED != 0;
+        if paused {
+            told.marks ^= PAUSED;
+            self.paused -= 1;
+        }
         if told.place != Place::Idle {
             self.counts[told.place as usize] -= 1;
-            if let Some(count) = self.ages.get_mut(&told.since) {
-                *count -= 1;
-                if *count == 0 {
-                    self.ages.remove(&told.since);
-                }
+        }
+        if (paused || told.place != Place::Idle)
+            && let Some(count) = self.ages.get_mut(&told.since)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.ages.remove(&told.since);
             }
         }
         told.place = to;
         if to != Place::Idle {
-            told.since = u32::try_from(since.as_second()).unwrap_or(0);
             self.counts[to as usize] += 1;
-            *self.ages.entry(told.since).or_default() += 1;
+            self.age(told, since);
         }
+    }
+
+    fn age(&mut self, told: &mut Told, since: Timestamp) {
+        told.since = u32::try_from(since.as_second()).unwrap_or(0);
+        *self.ages.entry(told.since).or_default() += 1;
     }
 
     /// Whether some queue holds much more than counts.

@@ -78,6 +78,11 @@ impl Delivery {
         self.terms.suspended || self.provisional || member.recipient.suspended
     }
 
+    /// Whether it is the member alone that can't be sent to now.
+    pub(super) fn pauses(&self, member: &Member) -> bool {
+        member.recipient.suspended && !self.terms.suspended && !self.provisional
+    }
+
     /// Whether it says the same as another.
     pub(super) fn equals(&self, other: &Self) -> bool {
         self.terms == other.terms

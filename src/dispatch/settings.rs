@@ -46,6 +46,8 @@ pub struct OwedCounts {
     pub waiting: usize,
     /// Being sent.
     pub in_flight: usize,
+    /// Waits for the target to be used again: it is suspended, or can't be used.
+    pub paused: usize,
     /// When the oldest of it was accepted.
     pub oldest: Option<Timestamp>,
 }
@@ -56,6 +58,6 @@ impl OwedCounts {
     /// Everything that is owed.
     #[must_use]
     pub fn total(&self) -> usize {
-        self.ready + self.held + self.waiting + self.in_flight
+        self.ready + self.held + self.waiting + self.in_flight + self.paused
     }
 }

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 
 use crate::{
     api::TargetKey,
-    dispatch::{Origin, Queued},
+    dispatch::Queued,
     store::{Op, QueueId, Seq, Store},
 };
 
@@ -47,15 +47,10 @@ struct Queue {
     unread: u64,
     /// The last of them that was read: what a lane reads again counts once.
     read: Option<QueueId>,
-    /// Hashes of the group keys of publishes and replays that wait, and how many of each.
+    /// Hashes of the group keys of what waits, and how many records of each.
     groups: HashMap<u64, u32>,
     /// The last submission of a new record.
     last: Seq,
-}
-
-/// Whether a record takes part in the order of publishes.
-fn ordered(origin: &Origin) -> bool {
-    matches!(origin, Origin::Publish | Origin::Replay(_))
 }
 
 // === impl Backlog ===
@@ -102,8 +97,8 @@ impl Backlog {
         seq
     }
 
-    fn note(&self, queued: &Queued) -> (TargetKey, Arc<str>, Option<u64>) {
-        let group = ordered(&queued.origin).then(|| self.group(&queued.notification.group_key));
+    fn note(&self, queued: &Queued) -> (TargetKey, Arc<str>, u64) {
+        let group = self.group(&queued.notification.group_key);
         (queued.target.clone(), queued.uid.clone(), group)
     }
 
@@ -112,6 +107,13 @@ impl Backlog {
         let known = self.lock();
         let Some(queue) = known.queues.get(target) else { return false };
         queue.unread > 0 || queue.groups.contains_key(&self.group(group_key))
+    }
+
+    /// Whether something of this group is known to wait for the target.
+    pub(crate) fn holds(&self, target: &TargetKey, uid: &str, group_key: &str) -> bool {
+        let known = self.lock();
+        let queue = known.queues.get(target).filter(|queue| *queue.uid == *uid);
+        queue.is_some_and(|queue| queue.groups.contains_key(&self.group(group_key)))
     }
 
     /// The UID of the object that the target's queue is for; `None`: nothing waits.
@@ -125,13 +127,13 @@ impl Backlog {
         known.queues.iter().map(|(target, queue)| (target.clone(), queue.uid.clone())).collect()
     }
 
-    /// A lane has read records, in order: id, group, origin.
-    pub(crate) fn read(&self, target: &TargetKey, records: &[(QueueId, u64, Origin)]) {
+    /// A lane has read records, in order: id, group.
+    pub(crate) fn read(&self, target: &TargetKey, records: &[(QueueId, u64)]) {
         let mut known = self.lock();
         let Some(queue) = known.queues.get_mut(target).filter(|queue| queue.unread > 0) else {
             return;
         };
-        for (id, group, origin) in records {
+        for (id, group) in records {
             if queue.unread == 0 {
                 return;
             }
@@ -140,16 +142,14 @@ impl Backlog {
             }
             queue.read = Some(*id);
             queue.unread -= 1;
-            if ordered(origin) {
-                *queue.groups.entry(*group).or_default() += 1;
-            }
+            *queue.groups.entry(*group).or_default() += 1;
         }
     }
 
     /// A record has come to its end.
-    pub(crate) fn ended(&self, target: &TargetKey, group: u64, origin: &Origin) {
+    pub(crate) fn ended(&self, target: &TargetKey, group: u64) {
         let mut known = self.lock();
-        let Some(queue) = known.queues.get_mut(target).filter(|_| ordered(origin)) else { return };
+        let Some(queue) = known.queues.get_mut(target) else { return };
         if let Some(count) = queue.groups.get_mut(&group) {
             *count -= 1;
             if *count == 0 {
@@ -207,7 +207,7 @@ impl Queue {
 // === impl Known ===
 
 impl Known {
-    fn add(&mut self, target: &TargetKey, uid: Arc<str>, group: Option<u64>, seq: Seq) {
+    fn add(&mut self, target: &TargetKey, uid: Arc<str>, group: u64, seq: Seq) {
         let queue =
             self.queues.entry(target.clone()).or_insert_with(|| Queue::new(uid.clone(), seq));
         if queue.uid != uid {
@@ -215,9 +215,7 @@ impl Known {
             *queue = Queue::new(uid, seq);
         }
         queue.last = queue.last.max(seq);
-        if let Some(group) = group {
-            *queue.groups.entry(group).or_default() += 1;
-        }
+        *queue.groups.entry(group).or_default() += 1;
     }
 }
 

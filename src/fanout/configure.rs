@@ -39,8 +39,10 @@ impl<T: Transport> Shared<T> {
         let mut desk = self.desk();
         let plan = Arc::new(recipients(&snapshot, &mut desk.limits));
         let turns = Turns::between(&desk.snapshot, &snapshot);
-        self.drop_orphans(&snapshot);
         let owed = desk.state.reconfigure(plan, now);
+        // Asks what waits on disk, so before any of it is dropped.
+        self.note_ended(&mut desk);
+        self.drop_orphans(&snapshot);
         debug!(generation = snapshot.generation, owed = owed.len(), "Routes taken over");
         // Before anything can be seen: a lane compares.
         desk.snapshot = snapshot;

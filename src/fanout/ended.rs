@@ -19,8 +19,6 @@ use crate::{
 
 /// Alerts that a notice names; the others are counted.
 const LISTED: usize = 10;
-/// Characters of an alert's name in a notice.
-const LONGEST_NAME: usize = 50;
 
 /// What the last attempt came to.
 #[derive(Clone, Debug)]
@@ -108,10 +106,10 @@ impl LeftOpen {
     fn add(&mut self, about: &About<'_>, reason: DeadReason) {
         let route = about.route.filter(|_| reason != DeadReason::RouteDeleted).cloned();
         let names = self.0.entry((about.target.clone(), route, words(reason))).or_default();
-        let name = about.notification.group_labels.get("alertname");
+        let name = about.notification.alert_name();
         let name = if name.is_empty() { "an alert" } else { name };
         if names.first.len() < LISTED {
-            names.first.insert(name.chars().take(LONGEST_NAME).collect());
+            names.first.insert(name.to_owned());
         } else if !names.first.contains(name) {
             names.more += 1;
         }
@@ -167,6 +165,13 @@ impl<T> Shared<T> {
             ended
         {
             let about = About { target: &target, route: Some(&route), notification: &notification };
+            // Where every transition is told from a queue, what still waits there says so itself.
+            let waits = dead_letter
+                && reason(why).is_some_and(leaves_open)
+                && self.backlog().holds(&target, &uid, &notification.group_key);
+            if waits {
+                continue;
+            }
             if let Some((outcome, counted)) = outcome(why) {
                 ops.push(about.ended(outcome, at));
                 self.count(&desk.snapshot, &target, counted);
@@ -224,7 +229,7 @@ impl<T> Shared<T> {
             open.add(about, reason);
             open.tell(notices);
         } else {
-            let name = about.notification.group_labels.get("alertname");
+            let name = about.notification.alert_name();
             let text = format!(
                 "{} was given up ({}): {message}; GET /api/v1/deadletters lists it, POST …/replay sends it again",
                 if name.is_empty() { "a notification" } else { name },
@@ -242,7 +247,7 @@ impl<T> Shared<T> {
         at: Timestamp,
         ops: &mut Vec<Op>,
     ) {
-        self.courier.metrics().buried(given_up.reason);
+        self.courier.metrics().buried(given_up.reason, 1);
         ops.push(about.dead_letter(given_up, at));
     }
 }

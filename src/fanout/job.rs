@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
-    desk::Shared,
+    desk::{Desk, Shared},
     gate::Pass,
     metrics::NotificationOutcome,
     records::About,
@@ -33,8 +33,8 @@ pub(super) struct Job<T> {
 
 /// Where a notification comes from, and where its outcome belongs.
 pub(super) enum Work {
-    /// It is owed.
-    Slot(Ticket),
+    /// It is owed, and goes out once this is on disk.
+    Slot(Ticket, Option<Seq>),
     /// It waited on disk.
     Record(Record),
 }
@@ -63,8 +63,7 @@ struct CutOff<'a, T> {
 impl<T: Transport> Job<T> {
     pub(super) async fn run(self) -> Ended {
         let Self { shared, target, notification, pass, work } = self;
-        if let Work::Slot(ticket) = &work
-            && let Some(seq) = shared.must_be_durable(ticket)
+        if let Work::Slot(_, Some(seq)) = work
             && shared.backlog().store().durable(seq).await.is_err()
         {
             return shared.give_back(work);
@@ -94,11 +93,10 @@ impl<T: Transport> Job<T> {
 impl<T> Shared<T> {
     /// What must be on disk before a notification may go out; `None`: nothing. The disk may say that the
     /// target surely heard nothing of this, or not know yet what it was told last.
-    fn must_be_durable(&self, ticket: &Ticket) -> Option<Seq> {
+    pub(super) fn must_be_durable(&self, desk: &mut Desk, ticket: &Ticket) -> Option<Seq> {
         let durable = self.backlog().store().durable_seq();
-        let mut desk = self.desk();
         let needed = ticket.must_commit() || desk.unsaved.has(ticket.slot(), durable);
-        needed.then(|| self.submit(&mut desk, false))
+        needed.then(|| self.submit(desk, false))
     }
 }
 
@@ -108,7 +106,7 @@ impl Work {
     /// The route; `None` for what was published.
     pub(super) fn route(&self) -> Option<&RouteKey> {
         match self {
-            Self::Slot(ticket) => Some(ticket.route()),
+            Self::Slot(ticket, _) => Some(ticket.route()),
             Self::Record(record) => record.route(),
         }
     }
@@ -116,7 +114,7 @@ impl Work {
     /// Attempts that failed so far.
     pub(super) fn attempts(&self) -> u32 {
         match self {
-            Self::Slot(ticket) => ticket.attempts(),
+            Self::Slot(ticket, _) => ticket.attempts(),
             Self::Record(record) => record.queued.attempts,
         }
     }

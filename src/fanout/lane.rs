@@ -29,6 +29,7 @@ use crate::{
     delivery::Transport,
     dispatch::{Next, Ticket, Verdict},
     registry::{Live, Snapshot, Target},
+    store::Seq,
 };
 
 /// Held notifications looked at for one trial.
@@ -66,7 +67,8 @@ pub(super) enum Step<T> {
 
 /// What was found to send.
 pub(super) enum Found {
-    Slot(Arc<Notification>, Ticket),
+    /// What is owed, and what must be on disk before it may go out.
+    Slot(Arc<Notification>, Ticket, Option<Seq>),
     Record(Record),
     /// Nothing yet: others have their turn, then look again.
     Again,
@@ -192,8 +194,8 @@ impl<T: Transport> Lane<T> {
         let due = trial_at.is_none_or(|at| at <= now.mono);
         let view = View { snapshot: &snapshot, target, now, trial: due || pass.trial.is_some() };
         match self.find(view) {
-            Found::Slot(notification, ticket) => {
-                self.start(view, pass, notification, Work::Slot(ticket))
+            Found::Slot(notification, ticket, needed) => {
+                self.start(view, pass, notification, Work::Slot(ticket, needed))
             }
             Found::Record(record) => {
                 let notification = record.queued.notification.clone();
@@ -261,7 +263,8 @@ impl<T: Transport> Lane<T> {
                         let next = now.mono + target.health.unhealthy_interval;
                         desk.trials.insert(self.key.clone(), next);
                     }
-                    return Found::Slot(notification, ticket);
+                    let needed = shared.must_be_durable(&mut desk, &ticket);
+                    return Found::Slot(notification, ticket, needed);
                 }
                 Next::More => return Found::Again,
                 Next::Nothing if !(trial && self.holding) => return Found::Nothing,

@@ -256,10 +256,10 @@ impl Metrics {
         self.notifications[index(kind)][outcome as usize].inc_by(times);
     }
 
-    /// Counts a dead letter.
-    pub fn buried(&self, reason: DeadReason) {
+    /// Counts dead letters.
+    pub(crate) fn buried(&self, reason: DeadReason, count: u64) {
         if let Some(at) = DeadReason::ALL.iter().position(|known| *known == reason) {
-            self.dead_letters[at].inc();
+            self.dead_letters[at].inc_by(count);
         }
     }
 

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use crate::{
-    api::{HealthState, Reason, TargetKey, WhenDegraded, WhenUnhealthy},
+    api::{DeliveryPolicy, HealthState, Reason, TargetKey, WhenDegraded, WhenUnhealthy},
     dispatch::{Limits, Plan, Recipient, Role, RouteTerms, Verdict},
-    registry::{ResolvedRoute, RouteEntry, RouteTarget, Snapshot, Target, TargetEntry},
+    registry::{
+        HealthPolicy, ResolvedRoute, RouteEntry, RouteTarget, Snapshot, Target, TargetEntry,
+    },
     routing::Route,
 };
 
-/// The limits of targets as they were when they were last usable, with the UID that they are of: a
-/// target whose Secret is missing for a while keeps its semantics.
+/// The limits of targets as their specs said when they could last be read, with the UID that they are of:
+/// a target whose Secret is missing has its semantics all the same.
 pub(crate) type LastLimits = HashMap<TargetKey, (Arc<str>, Limits)>;
 
 /// Decides by the route's health policy.
@@ -62,8 +64,14 @@ pub(crate) fn recipients(snapshot: &Snapshot, last: &mut LastLimits) -> Plan {
     let mut plan = Plan::new(snapshot.table.clone());
     for (key, entry) in snapshot.targets.iter() {
         plan.exists(key.clone(), uid(entry).clone());
-        if let TargetEntry::Accepted(target) = entry {
-            last.insert(key.clone(), (target.uid.clone(), limits(target)));
+        let known = match entry {
+            TargetEntry::Accepted(target) => Some((&target.policy, &target.health)),
+            TargetEntry::Rejected(target) => {
+                target.policies.as_ref().map(|(policy, health)| (policy, health))
+            }
+        };
+        if let Some(known) = known {
+            last.insert(key.clone(), (uid(entry).clone(), limits(known)));
         }
     }
     last.retain(|key, (uid_then, _)| {
@@ -80,7 +88,7 @@ pub(crate) fn recipients(snapshot: &Snapshot, last: &mut LastLimits) -> Plan {
                 uid: target.uid.clone(),
                 send_resolved: *send_resolved,
                 suspended: target.suspended(),
-                limits: limits(target),
+                limits: limits((&target.policy, &target.health)),
                 role: Role::default(),
             });
         let unusable = resolved.rejected.iter().filter_map(|target| {
@@ -109,13 +117,13 @@ pub(crate) fn recipients(snapshot: &Snapshot, last: &mut LastLimits) -> Plan {
 }
 
 /// What the target's delivery policy means for what it is owed.
-fn limits(target: &Target) -> Limits {
+fn limits((policy, health): (&DeliveryPolicy, &HealthPolicy)) -> Limits {
     Limits {
-        max_attempts: target.policy.retry.max_attempts,
-        max_age: target.policy.retry.max_age,
-        unhealthy_interval: target.health.unhealthy_interval,
-        queue: target.policy.queue,
-        semantics: target.policy.semantics,
+        max_attempts: policy.retry.max_attempts,
+        max_age: policy.retry.max_age,
+        unhealthy_interval: health.unhealthy_interval,
+        queue: policy.queue,
+        semantics: policy.semantics,
     }
 }
 

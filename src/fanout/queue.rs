@@ -14,11 +14,11 @@ use super::{
     window::Record,
 };
 use crate::{
-    api::{Reason, RouteKey},
+    api::{Reason, RouteKey, TargetKey},
     delivery::Transport,
     dispatch::{Origin, Verdict},
     registry::{RouteEntry, Target},
-    store::{DeadReason, Outcome},
+    store::{DeadReason, Failed, Outcome, Seq},
 };
 
 /// Records looked at before others have their turn.
@@ -46,29 +46,39 @@ impl<T: Transport> Lane<T> {
             return Found::Nothing;
         }
         for _ in 0..LOOKS {
-            if let Err(failed) = self.window.fill(backlog, (&self.key, &target.uid)) {
-                // The process ends: see `Router::run`.
-                error!(to = %self.key, error = %failed, "A queue can't be read");
-                return Found::Nothing;
-            }
             let Some(record) = self.window.take(now.mono, backlog.store().durable_seq()) else {
-                self.close_queue();
+                match self.window.fill(backlog, (&self.key, &target.uid)) {
+                    Ok(true) => continue,
+                    Ok(false) => self.close_queue(),
+                    Err(failed) => unreadable(&self.key, &failed),
+                }
                 return Found::Nothing;
             };
             let from = shared.counts_from(&self.key, record.queued.accepted_at);
-            match fitness(view, &record, from) {
-                Fitness::Send => return Found::Record(record),
-                Fitness::Hold if view.trial => {
-                    let next = now.mono + target.health.unhealthy_interval;
-                    shared.desk().trials.insert(self.key.clone(), next);
-                    return Found::Record(record);
+            let fitness = fitness(view, &record, from);
+            if fitness == Fitness::Hold {
+                let next = now.mono + target.health.unhealthy_interval;
+                if !view.trial {
+                    self.window.later(record.id, next);
+                    continue;
                 }
-                Fitness::Hold => {
-                    self.window.later(record.id, now.mono + target.health.unhealthy_interval);
-                }
-                Fitness::End(end) => {
+                shared.desk().trials.insert(self.key.clone(), next);
+            }
+            match backlog.store().claim(&self.key, &target.uid, record.id) {
+                Ok(true) => {
+                    let Fitness::End(end) = fitness else { return Found::Record(record) };
                     let written = shared.end_record(target, &record, end, (Vec::new(), None));
                     self.window.end(record.id, written);
+                }
+                Ok(false) => {
+                    // It gave way to a newer one: the store has seen to the rest.
+                    backlog.ended(&self.key, record.group);
+                    self.window.end(record.id, Seq::default());
+                }
+                Err(failed) => {
+                    self.window.later(record.id, now.mono);
+                    unreadable(&self.key, &failed);
+                    return Found::Nothing;
                 }
             }
         }
@@ -84,6 +94,11 @@ impl<T: Transport> Lane<T> {
             self.window.look_again();
         }
     }
+}
+
+/// The process ends: see [`Router::run`](super::Router::run).
+fn unreadable(target: &TargetKey, failed: &Failed) {
+    error!(to = %target, error = %failed, "A queue can't be read");
 }
 
 /// Whether a record may be sent now; `from`: when its age began to count.

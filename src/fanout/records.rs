@@ -101,6 +101,9 @@ impl About<'_> {
         AttemptRecord {
             at,
             fingerprint: labels.fingerprint(),
+            alert: Some(self.notification.alert_name())
+                .filter(|name| !name.is_empty())
+                .map(Arc::from),
             notification: self.notification.id.clone(),
             status: self.notification.status,
             target: self.target.clone(),

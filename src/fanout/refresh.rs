@@ -162,6 +162,7 @@ mod tests {
             reason: Reason::InvalidSpec,
             message: String::new(),
             allowed: Allowed::Same,
+            policies: None,
             permanent: true,
         }));
         let targets = Arc::new(BTreeMap::from([(key, rejected)]));

@@ -119,7 +119,10 @@ impl<T: Transport> Shared<T> {
 fn queued(snapshot: &Snapshot, letter: DeadLetter, now: Timestamp) -> Option<Queued> {
     let (uid, limit) = match snapshot.targets.get(&letter.target)? {
         TargetEntry::Accepted(target) => (target.uid.clone(), target.policy.queue),
-        TargetEntry::Rejected(target) => (target.uid.clone(), crate::api::QueueLimit::default()),
+        TargetEntry::Rejected(target) => {
+            let known = target.policies.as_ref().map(|(policy, _)| policy.queue);
+            (target.uid.clone(), known.unwrap_or_default())
+        }
     };
     Some(Queued {
         target: letter.target,

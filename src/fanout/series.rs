@@ -165,6 +165,7 @@ mod tests {
                 reason: Reason::InvalidSpec,
                 message: String::new(),
                 allowed: Allowed::Same,
+                policies: None,
                 permanent: true,
             };
             (key, TargetEntry::Rejected(Arc::new(rejected)))

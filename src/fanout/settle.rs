@@ -107,7 +107,7 @@ impl<T> Shared<T> {
             self.desk().resumed.insert(target.key.clone(), now.wall);
         }
         let ticket = match work {
-            Work::Slot(ticket) => ticket,
+            Work::Slot(ticket, _) => ticket,
             Work::Record(record) => {
                 return self.settle_record(target, record, (settled, attempt), history);
             }
@@ -194,7 +194,7 @@ impl<T> Shared<T> {
         let given_up = times >= UNUSABLE;
         let last = Last { message: "it could not be rendered".into(), status_code: None };
         match work {
-            Work::Slot(ticket) => {
+            Work::Slot(ticket, _) => {
                 let settled = if given_up {
                     Settled::Rejected
                 } else {
@@ -241,7 +241,7 @@ impl<T> Shared<T> {
     /// Taken but not sent: the disk failed, and the process ends.
     pub(super) fn give_back(&self, work: Work) -> Ended {
         match work {
-            Work::Slot(ticket) => {
+            Work::Slot(ticket, _) => {
                 self.desk().state.put_back(ticket, Moment::now());
                 Ended::Slot
             }
@@ -298,7 +298,7 @@ impl<T> Shared<T> {
         });
         let backlog = self.backlog();
         let seq = backlog.submit(ops, true);
-        backlog.ended(&record.queued.target, record.group, &record.queued.origin);
+        backlog.ended(&record.queued.target, record.group);
         seq
     }
 

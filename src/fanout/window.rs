@@ -2,7 +2,11 @@
 //!
 //! One record of a group is under way at a time, and none overtakes an earlier one of its group.
 //! That an earlier one has come to its end must be on disk before a later one of its group goes out: after a
-//! crash the earlier one would be sent again, behind the later one. Records of other groups go past one that waits for its next attempt, as far as the window reaches.
+//! crash the earlier one would be sent again, behind the later one.
+//!
+//! Records of other groups go past one that waits for its next attempt. So that one group does not fill
+//! the window, only a few records of each are in hand; the others are passed over and fetched from where
+//! they begin once those few have come to their end.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -19,6 +23,10 @@ use crate::{
 
 /// Records in hand.
 const SIZE: usize = 64;
+/// Of these, of one group: one to send and the next.
+const OF_GROUP: usize = 2;
+/// Records read at a time while those of one group are looked for.
+const PART: usize = 16;
 
 /// A lane's view of its target's queue.
 #[derive(Debug, Default)]
@@ -26,6 +34,9 @@ pub(super) struct Window {
     records: VecDeque<Waiting>,
     /// The last record that was read.
     cursor: Option<QueueId>,
+    /// Groups of which records up to there were passed over, and the id after which they begin. No more
+    /// than have been in hand: a group that has nothing left there is fetched before reading goes on.
+    passed: HashMap<u64, QueueId>,
     /// What was durable when the end of the queue was seen; `None`: there may be more.
     end: Option<Seq>,
     /// Groups of records that came to their end, and when that is on disk.
@@ -74,34 +85,85 @@ pub(super) struct Record {
 // === impl Window ===
 
 impl Window {
-    /// Reads on if few records are in hand.
+    /// Reads on if there is room. Answers whether that changed anything: then look again for what may be
+    /// sent.
     ///
     /// # Errors
     /// [`Failed`] if the disk can't be read.
     pub(super) fn fill(
         &mut self,
         backlog: &Backlog,
-        (target, uid): (&TargetKey, &Arc<str>),
-    ) -> Result<(), Failed> {
-        if self.end.is_some() || self.records.len() > SIZE / 2 {
-            return Ok(());
+        owner: (&TargetKey, &Arc<str>),
+    ) -> Result<bool, Failed> {
+        if self.records.len() >= SIZE {
+            return Ok(false);
+        }
+        let behind = self.passed.iter().find(|(group, _)| self.in_hand(**group) == 0);
+        if let Some((&group, &after)) = behind {
+            return self.fetch(backlog, owner, (group, after)).map(|()| true);
+        }
+        if self.end.is_some() {
+            return Ok(false);
         }
         let store = backlog.store();
         let limit = SIZE - self.records.len();
         let durable = store.durable_seq();
-        let read = store.queued(target, uid, self.cursor, limit)?;
+        let read = store.queued(owner.0, owner.1, self.cursor, limit)?;
         if read.len() < limit {
             self.end = Some(durable);
         }
         let mut fresh = Vec::with_capacity(read.len());
         for (id, queued) in read {
             let group = backlog.group(&queued.notification.group_key);
-            fresh.push((id, group, queued.origin.clone()));
+            fresh.push((id, group));
             self.cursor = Some(id);
-            self.records.push_back(Waiting { id, group, queued, stage: Stage::Ready });
+            if self.passed.contains_key(&group) {
+                continue;
+            }
+            if self.in_hand(group) < OF_GROUP {
+                self.records.push_back(Waiting { id, group, queued, stage: Stage::Ready });
+            } else {
+                self.passed.insert(group, QueueId(id.0.saturating_sub(1)));
+            }
         }
-        backlog.read(target, &fresh);
+        backlog.read(owner.0, &fresh);
+        Ok(!fresh.is_empty())
+    }
+
+    /// Looks for the next records of a group that were passed over.
+    fn fetch(
+        &mut self,
+        backlog: &Backlog,
+        (target, uid): (&TargetKey, &Arc<str>),
+        (group, mut after): (u64, QueueId),
+    ) -> Result<(), Failed> {
+        let read = backlog.store().queued(target, uid, Some(after), PART)?;
+        let mut over = read.len() < PART;
+        for (id, queued) in read {
+            if self.cursor.is_none_or(|cursor| id > cursor) {
+                over = true;
+                break;
+            }
+            if backlog.group(&queued.notification.group_key) == group {
+                if self.in_hand(group) == OF_GROUP {
+                    over = false;
+                    break;
+                }
+                self.records.push_back(Waiting { id, group, queued, stage: Stage::Ready });
+            }
+            after = id;
+        }
+        if over {
+            self.passed.remove(&group);
+        } else {
+            self.passed.insert(group, after);
+        }
         Ok(())
+    }
+
+    /// Records of a group in hand.
+    fn in_hand(&self, group: u64) -> usize {
+        self.records.iter().filter(|waiting| waiting.group == group).count()
     }
 
     /// New records may be on disk.
@@ -194,7 +256,7 @@ impl Window {
 
     /// What was durable when the end of the queue was seen, if nothing of it is left in hand.
     pub(super) fn emptied(&self) -> Option<Seq> {
-        self.end.filter(|_| self.records.is_empty())
+        self.end.filter(|_| self.records.is_empty() && self.passed.is_empty())
     }
 
     /// Nothing can be sent for a while: lets go of everything in hand, unless something is under way

@@ -81,6 +81,7 @@ pub(crate) fn rejected(key: &str, reason: Reason) -> RejectedTarget {
         reason,
         message: format!("it is {reason}"),
         allowed: Allowed::Same,
+        policies: None,
         permanent: false,
     }
 }

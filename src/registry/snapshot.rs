@@ -5,9 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use super::{Allowed, Target};
+use super::{Allowed, HealthPolicy, Target};
 use crate::{
-    api::{Reason, RouteKey, TargetKey, TargetType},
+    api::{DeliveryPolicy, Reason, RouteKey, TargetKey, TargetType},
     routing::{Route, RouteTable},
 };
 
@@ -56,6 +56,9 @@ pub struct RejectedTarget {
     pub message: String,
     /// Namespaces whose routes may point here; `Same` if the spec can't be read.
     pub allowed: Allowed,
+    /// What the spec says about delivery and health, if it could be read: what the target needs is known even
+    /// while it can't be used.
+    pub policies: Option<(DeliveryPolicy, HealthPolicy)>,
     /// Waiting will not help (kstatus' Stalled): the spec or the Secret's content is wrong.
     pub permanent: bool,
 }

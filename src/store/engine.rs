@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    AttemptRecord, DeadLetter, DeadLetterFilter, DeadLetterId, DeadReason, DeliveryFilter, Failed,
+    AttemptRecord, Buried, DeadLetter, DeadLetterFilter, DeadLetterId, DeliveryFilter, Failed,
     Full, IdempotencyRecord, Op, OpenError, Page, QueueId, QueueSize, Restored, Seq, Stats, Store,
     batch::{SetAside, Task},
     committer::Committer,
@@ -52,9 +52,10 @@ impl Redb {
         Ok(Arc::new(Self { shared, committer: Mutex::new(Some(thread)) }))
     }
 
-    /// `call` hears of each record of a queue that the store moves to the dead letters on its own: because
-    /// the queue is full or its target is gone. The first call of this counts.
-    pub fn on_buried(&self, call: impl Fn(DeadReason) + Send + Sync + 'static) {
+    /// `call` hears of records of queues that the store gives up on its own: because the queue is full, its
+    /// target is gone, or they can't be read. Once per commit, target and reason. The first call of this
+    /// counts.
+    pub fn on_buried(&self, call: impl Fn(Buried) + Send + Sync + 'static) {
         self.shared.buried.set(Box::new(call));
     }
 
@@ -177,6 +178,20 @@ impl Store for Redb {
         let number = self.shared.names.read().unwrap_or_else(PoisonError::into_inner).number(&name);
         let Some(number) = number else { return Ok(Vec::new()) };
         self.read("read a queue", |txn| queue::queued(txn, (number, target, &uid), after, limit))
+    }
+
+    fn claim(&self, target: &TargetKey, uid: &Arc<str>, id: QueueId) -> Result<bool, Failed> {
+        let name = Name::Target(target.clone(), uid.clone());
+        let number = self.shared.names.read().unwrap_or_else(PoisonError::into_inner).number(&name);
+        let Some(key) = number.map(|number| (number, id.0)) else { return Ok(false) };
+        if !self.shared.claims.claim(key) {
+            return Ok(false);
+        }
+        let waits = self.shared.read("look for a queued record", |txn| queue::waits(txn, key));
+        if !matches!(waits, Ok(true)) {
+            self.shared.claims.release(key);
+        }
+        waits
     }
 
     fn dead_letters(

@@ -9,7 +9,9 @@ use super::{
 
 /// Format of all records and of the file as a whole. A change of what any record means or holds
 /// makes it the next one, and a file of every earlier format must still be read.
-pub(super) const FORMAT: u32 = 1;
+///
+/// 2: blocks of the history have the names of alerts.
+pub(super) const FORMAT: u32 = 2;
 
 /// Version, kind, checksum.
 const HEADER: usize = 6;
@@ -59,21 +61,31 @@ pub(super) fn seal(key: &[u8], mut record: Encoder) -> Vec<u8> {
     record.0
 }
 
-/// The body of a record, if it is intact and of that kind.
+/// The body of a record of a kind that is the same in all formats, if it is intact and of that kind.
 pub(super) fn open<'a>(key: &[u8], kind: Kind, record: &'a [u8]) -> Result<&'a [u8], Unusable> {
+    open_of_format(key, kind, record).map(|(_, body)| body)
+}
+
+/// The same with the format that the body has.
+pub(super) fn open_of_format<'a>(
+    key: &[u8],
+    kind: Kind,
+    record: &'a [u8],
+) -> Result<(u32, &'a [u8]), Unusable> {
     let Some(([version, found, sum @ ..], body)) = record.split_first_chunk::<HEADER>() else {
         return Err(Malformed("shorter than a header").into());
     };
     if checksum(key, record) != u32::from_le_bytes(*sum) {
         return Err(Unusable::Checksum);
     }
-    if u32::from(*version) != FORMAT {
+    let format = u32::from(*version);
+    if !(1..=FORMAT).contains(&format) {
         return Err(Unusable::Version(*version));
     }
     if *found != kind as u8 {
         return Err(Malformed("a record of another kind").into());
     }
-    Ok(body)
+    Ok((format, body))
 }
 
 /// Over key, version, kind and body.

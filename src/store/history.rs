@@ -102,10 +102,12 @@ fn read(
     record: &[u8],
     filter: &DeliveryFilter,
 ) -> Result<Vec<AttemptRecord>, Unusable> {
-    let body = envelope::open(&number.to_be_bytes(), Kind::History, record)?;
+    let body = envelope::open_of_format(&number.to_be_bytes(), Kind::History, record)?;
     let block = Block::read(body)?;
     let old = filter.since.is_some_and(|since| block.newest < since);
-    if old || filter.target.as_ref().is_some_and(|target| !block.knows(target)) {
+    let strange = filter.target.as_ref().is_some_and(|target| !block.knows(target))
+        || filter.alert.as_ref().is_some_and(|alert| !block.names(alert));
+    if old || strange {
         return Ok(Vec::new());
     }
     Ok(block.attempts()?)
@@ -114,5 +116,6 @@ fn read(
 fn wanted(attempt: &AttemptRecord, filter: &DeliveryFilter) -> bool {
     filter.target.as_ref().is_none_or(|target| *target == attempt.target)
         && filter.fingerprint.is_none_or(|fingerprint| fingerprint == attempt.fingerprint)
+        && filter.alert.as_ref().is_none_or(|alert| attempt.alert.as_ref() == Some(alert))
         && filter.since.is_none_or(|since| since <= attempt.at)
 }

@@ -44,24 +44,40 @@ pub(super) struct Found {
     counted: Vec<u32>,
 }
 
+/// What is to be done about the format of a file before it is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// The file is empty.
+    New,
+    /// An earlier version wrote it: it is read, and no earlier version must read it from now on.
+    Earlier,
+    Present,
+}
+
 /// Makes an empty file one of ours.
 pub(super) fn initialize(txn: &WriteTransaction) -> Result<(), Fault> {
     tables::create(txn)?;
+    write_format(txn)
+}
+
+/// Says that the file is of the present format.
+pub(super) fn write_format(txn: &WriteTransaction) -> Result<(), Fault> {
     let mut meta = txn.open_table(META).during("write the format")?;
     meta.insert(FORMAT_KEY, FORMAT.to_le_bytes().as_slice()).during("write the format")?;
     Ok(())
 }
 
-/// Whether the file is new; refuses one that another version wrote.
-pub(super) fn check_format(txn: &ReadTransaction) -> Result<bool, Refusal> {
+/// Looks for the format of the file; refuses one that a later version wrote.
+pub(super) fn check_format(txn: &ReadTransaction) -> Result<Format, Refusal> {
     if txn.list_tables().during(STEP)?.next().is_none() {
-        return Ok(true);
+        return Ok(Format::New);
     }
     let meta = txn.open_table(META).during("look for the format of the file")?;
     let format = meta.get(FORMAT_KEY).during(STEP)?;
     let format = format.and_then(|format| format.value().try_into().ok().map(u32::from_le_bytes));
     match format {
-        Some(FORMAT) => Ok(false),
+        Some(FORMAT) => Ok(Format::Present),
+        Some(1..FORMAT) => Ok(Format::Earlier),
         Some(found) => Err(Refusal::Version { what: "a file format", found }),
         None => Err(Fault::damaged(STEP, "it does not say its format").into()),
     }

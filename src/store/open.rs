@@ -11,7 +11,7 @@ use super::{
     envelope::FORMAT,
     fault::{During as _, Fault, guarded},
     figures::Figures,
-    load::{Found, Refusal, check_format, initialize, load},
+    load::{Format, Found, Refusal, check_format, initialize, load, write_format},
     memory::Memory,
     shared::Shared,
     space::{Bounds, Probe, Reserve},
@@ -113,11 +113,15 @@ pub(super) fn open_at(
 
 /// Checks before it changes, then loads.
 fn prepare(database: &Database, keep: bool) -> Result<Found, Refusal> {
-    let new = check_format(&database.begin_read().during("read the file")?)?;
-    if new {
+    let format = check_format(&database.begin_read().during("read the file")?)?;
+    if format == Format::New {
         write(database, initialize)?;
     }
-    load(&database.begin_read().during("read the file")?, keep)
+    let found = load(&database.begin_read().during("read the file")?, keep)?;
+    if format == Format::Earlier {
+        write(database, write_format)?;
+    }
+    Ok(found)
 }
 
 fn tidy(database: &Database, found: &mut Found) -> Result<(), Fault> {

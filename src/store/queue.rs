@@ -1,22 +1,27 @@
 //! The queues on disk: what waits for which target, in order, and how much it is.
 
+mod reading;
+
 use std::{
     collections::{BTreeSet, HashMap},
-    ops::Bound,
     sync::Arc,
 };
 
 use jiff::Timestamp;
-use redb::{ReadTransaction, ReadableTable, Table, WriteTransaction};
+use redb::{ReadableTable as _, Table, WriteTransaction};
+
+use self::reading::{all, read};
+pub(super) use self::reading::{next_id, numbers, queued, recount, waits};
 
 use super::{
-    DeadLetter, DeadReason, QueueId, QueueSize,
+    DeadLetter, DeadReason, QueueSize,
     batch::{Place, QueueTask, SetAside},
+    claims::Claims,
     envelope::{self, Kind, Unusable},
     fault::{During as _, Fault},
     names::Names,
-    records::{Name, peek_accepted, read_queued, set_attempts, write_queued, write_size},
-    tables::{Ascending, Operations, QUEUE, SIZES, of_queue, queue_key},
+    records::{Name, peek_accepted, set_attempts, write_queued, write_size},
+    tables::{Operations, QUEUE, SIZES, of_queue, queue_key},
 };
 use crate::{
     api::{TargetKey, WhenFull},
@@ -32,6 +37,8 @@ pub(super) struct Queues {
     pub(super) sizes: HashMap<u32, QueueSize>,
     /// Next id.
     pub(super) next: u64,
+    /// What is being sent.
+    pub(super) claims: Arc<Claims>,
 }
 
 /// What comes out of changing the queues.
@@ -144,17 +151,22 @@ impl Change<'_, '_> {
         let most = u64::from(limit.max_notifications);
         let reason = DeadReason::QueueFull;
         while self.records(number) >= most.max(1) && limit.when_full == WhenFull::DeadLetterOldest {
-            let Some(id) = self.front(number)? else { break };
+            // Beyond its limit, if all of it is being sent: never by more than one.
+            let Some(id) = self.gives_way(number)? else { return self.put(number, &queued) };
             self.dead_letter((number, id), (&queued.target, &queued.uid), reason)?;
         }
         if self.records(number) >= most.max(1) {
             self.moved.letters.push(dead_letter(queued, reason, self.now));
             return Ok(());
         }
+        self.put(number, &queued)
+    }
+
+    fn put(&mut self, number: u32, queued: &Queued) -> Result<(), Fault> {
         let id = self.queues.next;
         self.queues.next += 1;
         let mut record = envelope::begin(Kind::Queued);
-        write_queued(&mut record, &queued);
+        write_queued(&mut record, queued);
         let record = envelope::seal(&queue_key((number, id)), record);
         self.operations.put(&mut self.table, (number, id), &record)?;
         let size = self.queues.sizes.entry(number).or_default();
@@ -171,6 +183,7 @@ impl Change<'_, '_> {
 
     fn remove(&mut self, number: u32, id: u64) -> Result<Option<Vec<u8>>, Fault> {
         let record = self.operations.remove(&mut self.table, (number, id))?;
+        self.queues.claims.forget((number, id));
         if let Some(record) = &record {
             self.queues.less(number, record.len() as u64);
             self.moved.touched.insert(number);
@@ -180,6 +193,7 @@ impl Change<'_, '_> {
     }
 
     fn attempted(&mut self, key: (u32, u64), attempts: u32) -> Result<(), Fault> {
+        self.queues.claims.release(key);
         let Some(found) = self.find(key)? else { return Ok(()) };
         match with_attempts(key, &found, attempts) {
             Ok(record) => self.operations.put(&mut self.table, key, &record).map(drop),
@@ -236,6 +250,18 @@ impl Change<'_, '_> {
         first.map(|(key, _)| of_queue("read a queue", number, key.value())).transpose()
     }
 
+    /// The oldest record that is not being sent.
+    fn gives_way(&self, number: u32) -> Result<Option<u64>, Fault> {
+        const STEP: &str = "look for the oldest of a queue";
+        for entry in self.table.range(all(number)).during(STEP)? {
+            let id = of_queue(STEP, number, entry.during(STEP)?.0.value())?;
+            if self.queues.claims.evict((number, id)) {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
     fn finish(mut self, txn: &WriteTransaction) -> Result<Moved, Fault> {
         for number in std::mem::take(&mut self.fronts) {
             let oldest = self.oldest(number)?;
@@ -258,88 +284,6 @@ impl Change<'_, '_> {
         let body = envelope::open(&queue_key(key.value()), Kind::Queued, value.value());
         Ok(body.ok().and_then(|body| peek_accepted(body).ok()))
     }
-}
-
-/// What a reader found, and what it could not use.
-type Found = (Vec<(QueueId, Queued)>, Vec<SetAside>);
-
-/// The next records that wait for target `number`, and those among them that can't be used.
-pub(super) fn queued(
-    txn: &ReadTransaction,
-    (number, target, uid): (u32, &TargetKey, &Arc<str>),
-    after: Option<QueueId>,
-    limit: usize,
-) -> Result<Found, Fault> {
-    const STEP: &str = "read a queue";
-    let table = txn.open_table(QUEUE).during(STEP)?;
-    let from = after.map_or(Bound::Included((number, 0)), |id| Bound::Excluded((number, id.0)));
-    let range = table.range::<(u32, u64)>((from, Bound::Included((number, u64::MAX))));
-    let (mut found, mut aside) = (Vec::new(), Vec::new());
-    let mut order = Ascending::after(after.map(|id| (number, id.0)));
-    for entry in range.during(STEP)? {
-        if found.len() >= limit {
-            break;
-        }
-        let (key, value) = entry.during(STEP)?;
-        let key = key.value();
-        order.check(STEP, key)?;
-        of_queue(STEP, number, key)?;
-        match read(key, value.value(), target, uid) {
-            Ok(queued) => found.push((QueueId(key.1), queued)),
-            Err(error) => {
-                let (place, reason) = (Place::Queue(key.0, key.1), error.to_string());
-                aside.push(SetAside { place, reason, record: None });
-            }
-        }
-    }
-    Ok((found, aside))
-}
-
-/// The id after the last one of each of these targets.
-pub(super) fn next_id(
-    txn: &ReadTransaction,
-    numbers: impl IntoIterator<Item = u32>,
-) -> Result<u64, Fault> {
-    const STEP: &str = "read the ends of the queues";
-    let table = txn.open_table(QUEUE).during(STEP)?;
-    let mut next = 1;
-    for number in numbers {
-        let last = table.range(all(number)).during(STEP)?.next_back();
-        if let Some((key, _)) = last.transpose().during(STEP)? {
-            next = next.max(of_queue(STEP, number, key.value())? + 1);
-        }
-    }
-    Ok(next)
-}
-
-/// The numbers of all targets for which something waits, whatever the sizes say.
-pub(super) fn numbers(txn: &ReadTransaction) -> Result<Vec<u32>, Fault> {
-    const STEP: &str = "read the beginnings of the queues";
-    let table = txn.open_table(QUEUE).during(STEP)?;
-    let (mut found, mut from) = (Vec::new(), Some(0));
-    let mut order = Ascending::after(None);
-    while let Some(number) = from {
-        let first = table.range((number, 0)..).during(STEP)?.next().transpose().during(STEP)?;
-        let Some((key, _)) = first else { break };
-        order.check(STEP, key.value().0)?;
-        found.push(key.value().0);
-        from = key.value().0.checked_add(1);
-    }
-    Ok(found)
-}
-
-fn all(number: u32) -> std::ops::RangeInclusive<(u32, u64)> {
-    (number, 0)..=(number, u64::MAX)
-}
-
-fn read(
-    key: (u32, u64),
-    record: &[u8],
-    target: &TargetKey,
-    uid: &Arc<str>,
-) -> Result<Queued, Unusable> {
-    let body = envelope::open(&queue_key(key), Kind::Queued, record)?;
-    Ok(read_queued(body, target, uid)?)
 }
 
 fn with_attempts(key: (u32, u64), record: &[u8], attempts: u32) -> Result<Vec<u8>, Unusable> {
@@ -374,24 +318,4 @@ fn dead_letter(queued: Queued, reason: DeadReason, now: Timestamp) -> DeadLetter
         accepted_at: queued.accepted_at,
         notification: queued.notification,
     }
-}
-
-/// Counts what waits for target `number`; reads all of it.
-pub(super) fn recount(txn: &ReadTransaction, number: u32) -> Result<QueueSize, Fault> {
-    const STEP: &str = "count a queue";
-    let table = txn.open_table(QUEUE).during(STEP)?;
-    let mut size = QueueSize::default();
-    let mut order = Ascending::after(None);
-    for entry in table.range(all(number)).during(STEP)? {
-        let (key, value) = entry.during(STEP)?;
-        order.check(STEP, key.value())?;
-        of_queue(STEP, number, key.value())?;
-        size.records += 1;
-        size.bytes += value.value().len() as u64;
-        if size.oldest.is_none() {
-            let body = envelope::open(&queue_key(key.value()), Kind::Queued, value.value());
-            size.oldest = body.ok().and_then(|body| peek_accepted(body).ok());
-        }
-    }
-    Ok(size)
 }

@@ -136,6 +136,8 @@ pub struct DeadLetterFilter {
 pub struct DeliveryFilter {
     /// Only those with this alert.
     pub fingerprint: Option<Fingerprint>,
+    /// Only those with an alert of this name.
+    pub alert: Option<Arc<str>>,
     /// Only those at this target.
     pub target: Option<TargetKey>,
     /// Only those at or after this moment.
@@ -162,6 +164,9 @@ pub struct AttemptRecord {
     pub at: Timestamp,
     /// The first member's fingerprint.
     pub fingerprint: Fingerprint,
+    /// The alert's name, see [`Notification::alert_name`]; `None`: it has none, or an earlier version wrote
+    /// this.
+    pub alert: Option<Arc<str>>,
     /// Id of the notification.
     pub notification: Arc<str>,
     /// What it said.

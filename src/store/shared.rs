@@ -15,8 +15,10 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _};
 use tokio::sync::watch;
 
 use super::{
-    DeadReason, Failed, Full, QueueSize, Stats,
+    Failed, Full, QueueSize, Stats,
     batch::{SetAside, Task},
+    buried::OnBuried,
+    claims::Claims,
     fault::{During as _, Fault, guarded},
     figures::Figures,
     inbox::Inbox,
@@ -41,10 +43,6 @@ pub(super) struct Progress {
     pub(super) closed: bool,
 }
 
-/// Called for each record of a queue that the store moved to the dead letters on its own.
-#[derive(Default)]
-pub(super) struct OnBuried(std::sync::OnceLock<Box<dyn Fn(DeadReason) + Send + Sync>>);
-
 /// What the committer and everybody else share.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -62,6 +60,7 @@ pub(super) struct Shared {
     pub(super) max_pending: usize,
     committer: std::sync::OnceLock<Thread>,
     pub(super) buried: OnBuried,
+    pub(super) claims: Arc<Claims>,
     room: AtomicU8,
     /// [`Self::room`] as last logged.
     logged: AtomicU8,
@@ -79,24 +78,6 @@ pub(super) fn now() -> Instant {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-// === impl OnBuried ===
-
-impl OnBuried {
-    pub(super) fn set(&self, call: Box<dyn Fn(DeadReason) + Send + Sync>) {
-        let _ = self.0.set(call);
-    }
-
-    fn get(&self) -> Option<&(dyn Fn(DeadReason) + Send + Sync)> {
-        self.0.get().map(|call| &**call)
-    }
-}
-
-impl std::fmt::Debug for OnBuried {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OnBuried").finish_non_exhaustive()
-    }
 }
 
 // === impl Shared ===
@@ -122,6 +103,7 @@ impl Shared {
             max_pending,
             committer: std::sync::OnceLock::new(),
             buried: OnBuried::default(),
+            claims: writer.queues.claims.clone(),
             room: AtomicU8::default(),
             logged: AtomicU8::default(),
             sample_wanted: AtomicBool::default(),
@@ -183,11 +165,8 @@ impl Shared {
                 };
             }
         }
-        if let Some(buried) = self.buried.get() {
-            for reason in changed.buried {
-                buried(reason);
-            }
-        }
+        self.claims.committed();
+        self.buried.tell(changed.buried);
         self.count(writer);
         self.pending.fetch_sub(bytes, Ordering::Relaxed);
         self.durable.store(upto, Ordering::Release);

@@ -6,15 +6,15 @@ use jiff::Timestamp;
 use redb::WriteTransaction;
 
 use super::{
-    DeadReason,
-    batch::{Batch, QueueTask},
+    batch::{Batch, Place, QueueTask},
+    buried::Gathered,
     dead_letters::DeadLetters,
     envelope::{self, Kind},
     fault::{During as _, Fault},
     history::History,
     keys::Keys,
     names::Names,
-    queue::Queues,
+    queue::{Moved, Queues},
     records::{Name, Totals, write_alert_record, write_name, write_told, write_totals},
     set_aside,
     tables::{ALERTS, META, NAMES, Operations, TOLD, TOTALS_KEY},
@@ -48,8 +48,8 @@ pub(super) struct Changed {
     pub(super) names: Vec<(u32, Name)>,
     /// Targets whose queue has another size.
     pub(super) queues: BTreeSet<u32>,
-    /// Why records of queues went to the dead letters without anybody having sent a dead letter.
-    pub(super) buried: Vec<DeadReason>,
+    /// What was given up without anybody having sent a dead letter.
+    pub(super) buried: Gathered,
 }
 
 // === impl Writer ===
@@ -68,7 +68,8 @@ impl Writer {
         let mut new = self.name_targets(&queue);
         let operations = &mut self.operations;
         let moved = self.queues.apply(txn, queue, (&self.names, now), operations)?;
-        let buried = moved.letters.iter().map(|letter| letter.reason).collect();
+        let buried = self.gather(&moved);
+        let operations = &mut self.operations;
         letters.extend(moved.letters);
         aside.extend(moved.aside);
         if !letters.is_empty() || !drop_letters.is_empty() {
@@ -91,6 +92,20 @@ impl Writer {
         )?;
         self.write_totals(txn)?;
         Ok(Changed { names: new, queues: moved.touched, buried })
+    }
+
+    /// Who is to hear of what was given up.
+    fn gather(&self, moved: &Moved) -> Gathered {
+        let mut buried = Gathered::default();
+        moved.letters.iter().for_each(|letter| buried.letter(letter));
+        for aside in &moved.aside {
+            if let Place::Queue(number, _) = aside.place
+                && let Some(Name::Target(target, _)) = self.names.name(number)
+            {
+                buried.set_aside(target);
+            }
+        }
+        buried
     }
 
     fn name_targets(&mut self, queue: &[QueueTask]) -> Vec<(u32, Name)> {

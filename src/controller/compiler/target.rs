@@ -67,6 +67,7 @@ impl Compiler {
                 reason: Reason::InvalidSpec,
                 message: unreadable(Kind::PublishTarget, message),
                 allowed: Allowed::Same,
+                policies: None,
                 permanent: true,
             })),
             Ok(spec) => {

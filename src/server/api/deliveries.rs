@@ -1,7 +1,7 @@
 //! `GET /api/v1/deliveries`: the last attempts and outcomes, newest first: was this alert sent, to
 //! whom, with what answer.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{extract::State, http::Uri, response::Response};
 use jiff::Timestamp;
@@ -13,13 +13,14 @@ use super::{
     query::Query,
 };
 use crate::{
-    alert::{Fingerprint, Labels},
+    alert::{Fingerprint, Labels, cut_name},
     publish::ErrorType,
     server::{Server, error::ApiError},
     store::{AttemptRecord, DeliveryFilter},
 };
 
-const PARAMETERS: [&str; 6] = ["fingerprint", "labels", "target", "since", "limit", "cursor"];
+const PARAMETERS: [&str; 7] =
+    ["fingerprint", "labels", "alertname", "target", "since", "limit", "cursor"];
 
 pub(super) async fn list(State(server): State<Server>, uri: Uri) -> Result<Response, ApiError> {
     let query = Query::parse(&uri, &PARAMETERS)?;
@@ -47,18 +48,28 @@ fn conditions(query: &Query, now: Timestamp) -> Result<(DeliveryFilter, Option<u
     }
     let filter = DeliveryFilter {
         fingerprint: fingerprint.or(labels),
+        alert: query.read("alertname", alert_name)?,
         target: query.read("target", fields::target)?,
         since: query.read("since", |text| fields::since(text, now))?,
         before: None,
         limit: query.read("limit", fields::limit)?.unwrap_or(fields::PAGE),
     };
-    if filter.fingerprint.is_none() && filter.target.is_none() && filter.since.is_none() {
+    let alert = filter.fingerprint.is_some() || filter.alert.is_some();
+    if !alert && filter.target.is_none() && filter.since.is_none() {
         return Err(ApiError::invalid(
-            "say which deliveries: fingerprint= or labels= (an alert), target=namespace/name, or since=1h",
+            "say which deliveries: fingerprint= or labels= (an alert), alertname=, target=namespace/name, or since=1h",
         ));
     }
     let before = query.read("cursor", |text| List::Deliveries.read_cursor(text))?;
     Ok((filter, before))
+}
+
+/// A name as the history has it: cut.
+fn alert_name(text: &str) -> Result<Arc<str>, ApiError> {
+    if text.is_empty() {
+        return Err(ApiError::invalid("alertname is empty; leave it out for alerts of any name"));
+    }
+    Ok(cut_name(text).into())
 }
 
 /// All labels of an alert, as a JSON object.
@@ -75,6 +86,7 @@ fn show(record: &AttemptRecord) -> Value {
     json!({
         "at": record.at,
         "fingerprint": record.fingerprint.to_string(),
+        "alertname": record.alert.as_deref(),
         "notification_id": &*record.notification,
         "status": record.status.as_str(),
         "target": record.target.to_string(),

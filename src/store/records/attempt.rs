@@ -45,6 +45,8 @@ codes!(error_code, error_type, ErrorType {
 
 /// Bytes that an attempt takes at least.
 const ATTEMPT: usize = 18;
+/// The first format whose blocks have the names of alerts.
+const NAMED: u32 = 2;
 
 /// A block whose head was read.
 #[derive(Debug)]
@@ -53,20 +55,24 @@ pub(in crate::store) struct Block<'a> {
     pub(in crate::store) newest: Timestamp,
     targets: Vec<TargetKey>,
     routes: Vec<RouteKey>,
+    /// Names of alerts; `None` in blocks of earlier formats, which have none.
+    alerts: Option<Vec<Arc<str>>>,
     attempts: Decoder<'a>,
 }
 
 /// Numbers in the order of first use.
-struct Numbers<'a, K>(Vec<&'a K>, HashMap<&'a K, usize>);
+struct Numbers<'a, K: ?Sized>(Vec<&'a K>, HashMap<&'a K, usize>);
 
 pub(in crate::store) fn write_block(to: &mut Encoder, attempts: &[AttemptRecord]) {
     let mut targets = Numbers(Vec::new(), HashMap::new());
     let mut routes = Numbers(Vec::new(), HashMap::new());
+    let mut alerts = Numbers::<str>(Vec::new(), HashMap::new());
     let mut body = Encoder::default();
     for attempt in attempts {
         body.0.extend_from_slice(&attempt.fingerprint.0.to_le_bytes());
         body.length(targets.of(&attempt.target));
         body.option(attempt.route.as_ref().map(|route| routes.of(route)), Encoder::length);
+        body.option(attempt.alert.as_deref().map(|alert| alerts.of(alert)), Encoder::length);
         body.time(attempt.at);
         body.text(&attempt.notification);
         body.byte(status_code(attempt.status));
@@ -81,13 +87,15 @@ pub(in crate::store) fn write_block(to: &mut Encoder, attempts: &[AttemptRecord]
     targets.0.iter().for_each(|target| write_target(to, target));
     to.length(routes.0.len());
     routes.0.iter().for_each(|route| write_route(to, route));
+    to.length(alerts.0.len());
+    alerts.0.iter().for_each(|alert| to.text(alert));
     to.length(attempts.len());
     to.0.append(&mut body.0);
 }
 
 // === impl Numbers ===
 
-impl<'a, K: Eq + std::hash::Hash> Numbers<'a, K> {
+impl<'a, K: Eq + std::hash::Hash + ?Sized> Numbers<'a, K> {
     fn of(&mut self, key: &'a K) -> usize {
         *self.1.entry(key).or_insert_with(|| {
             self.0.push(key);
@@ -99,19 +107,30 @@ impl<'a, K: Eq + std::hash::Hash> Numbers<'a, K> {
 // === impl Block ===
 
 impl<'a> Block<'a> {
-    pub(in crate::store) fn read(body: &'a [u8]) -> Result<Self, Malformed> {
+    pub(in crate::store) fn read((format, body): (u32, &'a [u8])) -> Result<Self, Malformed> {
         let mut from = Decoder(body);
         let newest = from.time()?;
         let targets = (0..from.count(2)?).map(|_| read_target(&mut from));
         let targets = targets.collect::<Result<_, _>>()?;
         let routes = (0..from.count(2)?).map(|_| read_route(&mut from));
         let routes = routes.collect::<Result<_, _>>()?;
-        Ok(Self { newest, targets, routes, attempts: from })
+        let alerts = if format >= NAMED {
+            let alerts = (0..from.count(1)?).map(|_| from.shared());
+            Some(alerts.collect::<Result<_, _>>()?)
+        } else {
+            None
+        };
+        Ok(Self { newest, targets, routes, alerts, attempts: from })
     }
 
     /// Whether an attempt at this target may be in it.
     pub(in crate::store) fn knows(&self, target: &TargetKey) -> bool {
         self.targets.contains(target)
+    }
+
+    /// Whether an alert of this name may be in it.
+    pub(in crate::store) fn names(&self, alert: &str) -> bool {
+        self.alerts.iter().flatten().any(|known| **known == *alert)
     }
 
     /// All attempts, in the order in which they were handed over.
@@ -132,8 +151,16 @@ impl<'a> Block<'a> {
         let target = self.targets.get(from.small::<usize>()?).ok_or(unknown)?.clone();
         let route = from.option(Decoder::small::<usize>)?;
         let route = route.map(|at| self.routes.get(at).cloned().ok_or(unknown)).transpose()?;
+        let alert = match &self.alerts {
+            Some(alerts) => {
+                let alert = from.option(Decoder::small::<usize>)?;
+                alert.map(|at| alerts.get(at).cloned().ok_or(unknown)).transpose()?
+            }
+            None => None,
+        };
         Ok(AttemptRecord {
             fingerprint,
+            alert,
             target,
             route,
             at: from.time()?,
@@ -160,15 +187,21 @@ mod tests {
         fn block_comes_back(attempts in prop::collection::vec(attempt(), 0..20)) {
             let mut to = Encoder::default();
             write_block(&mut to, &attempts);
-            let block = Block::read(&to.0).unwrap();
+            let block = Block::read((NAMED, &to.0)).unwrap();
             prop_assert!(attempts.iter().all(|attempt| block.knows(&attempt.target)));
             prop_assert!(attempts.iter().all(|attempt| attempt.at <= block.newest));
+            let named = |attempt: &AttemptRecord| {
+                attempt.alert.as_ref().is_none_or(|alert| block.names(alert))
+            };
+            prop_assert!(attempts.iter().all(named));
             prop_assert_eq!(block.attempts(), Ok(attempts));
         }
 
         #[test]
         fn hostile_bytes_harm_nothing(bytes in hostile()) {
-            let _ = Block::read(&bytes).map(Block::attempts);
+            for format in 1..=NAMED {
+                let _ = Block::read((format, &bytes)).map(Block::attempts);
+            }
         }
     }
 

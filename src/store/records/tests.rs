@@ -175,10 +175,12 @@ pub(in crate::store) fn attempt() -> impl Strategy<Value = AttemptRecord> {
     let outcome = (0..Outcome::ALL.len()).prop_map(|at| Outcome::ALL[at]);
     let error_type = of((0..ErrorType::ALL.len()).prop_map(|at| ErrorType::ALL[at]));
     let what = (status(), any::<u32>(), outcome, error_type, of(any::<u16>()));
-    (time(), any::<u64>(), "[0-9a-f]{32}", target(), of(route()), what, any::<u32>()).prop_map(
-        |(at, fingerprint, notification, target, route, what, millis)| AttemptRecord {
+    let alert = (any::<u64>(), of("[A-C]{1,2}"));
+    (time(), alert, "[0-9a-f]{32}", target(), of(route()), what, any::<u32>()).prop_map(
+        |(at, alert, notification, target, route, what, millis)| AttemptRecord {
             at,
-            fingerprint: Fingerprint(fingerprint),
+            fingerprint: Fingerprint(alert.0),
+            alert: alert.1.map(Arc::from),
             notification: notification.into(),
             status: what.0,
             target,

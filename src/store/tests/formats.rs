@@ -8,7 +8,10 @@ use crate::{
     publish::ErrorType,
     store::{
         AttemptRecord, DeadLetter, DeadLetterFilter, DeadReason, DeliveryFilter, IdempotencyRecord,
-        Outcome, envelope::FORMAT, open,
+        Outcome,
+        envelope::FORMAT,
+        open,
+        tables::{FORMAT_KEY, META},
     },
 };
 
@@ -35,6 +38,7 @@ fn attempt() -> AttemptRecord {
     AttemptRecord {
         at: at(1_000),
         fingerprint: Fingerprint(7),
+        alert: Some("Named".into()),
         notification: "attempt".into(),
         status: Status::Resolved,
         target: "a/t".parse().unwrap(),
@@ -101,7 +105,34 @@ fn every_format_that_was_written_is_read() {
         let letters = store.dead_letters(&filter).unwrap();
         assert_eq!(format!("{:?}", letters.items[0].1), format!("{:?}", letter()));
         let filter = DeliveryFilter { limit: 9, ..DeliveryFilter::default() };
-        assert_eq!(store.deliveries(&filter).unwrap().items, [attempt()]);
+        let named = attempt().alert.filter(|_| format >= 2);
+        let attempt = AttemptRecord { alert: named, ..attempt() };
+        assert_eq!(store.deliveries(&filter).unwrap().items, [attempt]);
         assert_eq!(store.idempotent("key").unwrap(), Some(key()));
     }
+}
+
+#[test]
+fn a_file_of_an_earlier_format_goes_on_in_the_present_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("fanfare.redb");
+    fs::copy(sample(1), &path).unwrap();
+    let (store, _) = open(dir.path(), settings()).unwrap();
+    write(&store, vec![Op::Attempt(Box::new(attempt()))]);
+    drop(store);
+    let (store, _) = open(dir.path(), settings()).unwrap();
+    let of = |alert: Option<&str>| {
+        let alert = alert.map(Arc::from);
+        let filter = DeliveryFilter { limit: 9, alert, ..DeliveryFilter::default() };
+        let items = store.deliveries(&filter).unwrap().items;
+        items.into_iter().map(|attempt| attempt.alert).collect::<Vec<_>>()
+    };
+    assert_eq!(of(None), [Some("Named".into()), None]);
+    assert_eq!(of(Some("Named")), [Some("Named".into())]);
+    assert_eq!(of(Some("Other")), []);
+    drop(store);
+    let database = redb::Database::open(path).unwrap();
+    let meta = redb::ReadableDatabase::begin_read(&database).unwrap().open_table(META).unwrap();
+    let format = meta.get(FORMAT_KEY).unwrap().unwrap().value().to_vec();
+    assert_eq!(format, FORMAT.to_le_bytes(), "no earlier version may read it any more");
 }

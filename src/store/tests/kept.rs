@@ -44,6 +44,7 @@ fn attempt(name: &str, second: i64, fingerprint: u64) -> Op {
     Op::Attempt(Box::new(AttemptRecord {
         at: at(second),
         fingerprint: Fingerprint(fingerprint),
+        alert: None,
         notification: format!("n{second}").into(),
         status: Status::Firing,
         target: name.parse().unwrap(),

@@ -1,7 +1,7 @@
 //! Queues: order, limits, sizes, and what can't be used.
 
 use super::*;
-use crate::store::{DeadLetterFilter, DeadReason, QueueId, QueueSize, open};
+use crate::store::{Buried, DeadLetterFilter, DeadReason, QueueId, QueueSize, open};
 
 const MANY: u32 = 1_000;
 const OLDEST: WhenFull = WhenFull::DeadLetterOldest;
@@ -163,12 +163,62 @@ fn dropping_a_queue_sets_aside_what_can_not_be_used() {
 
 #[test]
 fn what_the_store_buries_on_its_own_is_told() {
-    let store = memory();
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path(), settings()).unwrap();
+    write(&store, ["1", "2", "3", "4"].map(|id| queued("a/t", id, MANY, OLDEST)).into());
+    drop(store);
+    files::spoil(dir.path(), crate::store::tables::QUEUE, 0);
+    let (store, _) = open(dir.path(), settings()).unwrap();
     let told = Arc::new(std::sync::Mutex::new(Vec::new()));
     let heard = told.clone();
-    store.on_buried(move |reason| heard.lock().unwrap().push(reason));
-    write(&store, vec![queued("a/t", "1", 1, OLDEST), queued("a/t", "2", 1, OLDEST)]);
+    store.on_buried(move |buried| heard.lock().unwrap().push(buried));
+    write(&store, vec![queued("a/t", "5", 2, OLDEST)]);
+    let (key, uid) = target("a/t");
+    let gone = DeadReason::TargetDeleted;
+    write(&store, vec![Op::DropQueue { target: key.clone(), uid, reason: gone }]);
+    let buried = |reason, count, alert: &str| Buried {
+        target: key.clone(),
+        reason,
+        count,
+        alert: alert.to_owned(),
+    };
+    let expected = [
+        buried(None, 1, ""),
+        buried(Some(DeadReason::QueueFull), 2, "3"),
+        buried(Some(gone), 2, "5"),
+    ];
+    assert_eq!(*told.lock().unwrap(), expected);
+}
+
+#[test]
+fn what_is_being_sent_does_not_give_way() {
+    let store = memory();
+    write(&store, ["1", "2", "3"].map(|id| queued("a/t", id, 3, OLDEST)).into());
     let (target, uid) = target("a/t");
-    write(&store, vec![Op::DropQueue { target, uid, reason: DeadReason::TargetDeleted }]);
-    assert_eq!(*told.lock().unwrap(), [DeadReason::QueueFull, DeadReason::TargetDeleted]);
+    let ids = ids(&store, "a/t");
+    assert!(store.claim(&target, &uid, ids[0]).unwrap());
+    write(&store, vec![queued("a/t", "4", 3, OLDEST)]);
+    assert_eq!(waiting(&store, "a/t"), ["1", "3", "4"]);
+    assert!(!store.claim(&target, &uid, ids[1]).unwrap(), "it gave way");
+    let id = ids[0];
+    let attempted = Op::Attempted { target: target.clone(), uid: uid.clone(), id, attempts: 1 };
+    write(&store, vec![attempted, queued("a/t", "5", 3, OLDEST)]);
+    assert_eq!(waiting(&store, "a/t"), ["3", "4", "5"], "it waits again");
+    let full = DeadReason::QueueFull;
+    assert_eq!(all_letters(&store), [("2".to_owned(), full), ("1".to_owned(), full)]);
+}
+
+#[test]
+fn delivered_record_is_none_of_the_dead_letters() {
+    let store = memory();
+    write(&store, vec![queued("a/t", "1", 1, OLDEST)]);
+    let (target, uid) = target("a/t");
+    let id = ids(&store, "a/t")[0];
+    assert!(store.claim(&target, &uid, id).unwrap());
+    // What comes before its end is beyond the limit, but by no more than one.
+    write(&store, vec![queued("a/t", "2", 1, OLDEST), queued("a/t", "3", 1, OLDEST)]);
+    write(&store, vec![queued("a/t", "4", 1, OLDEST), dequeue("a/t", id)]);
+    let full = DeadReason::QueueFull;
+    assert_eq!(all_letters(&store), [("2".to_owned(), full), ("3".to_owned(), full)]);
+    assert_eq!(waiting(&store, "a/t"), ["4"]);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::world::{BEGIN, FAILED, World, recipient};
+use super::world::{BEGIN, FAILED, World, at, key, recipient};
 
 fn told_world() -> World {
     let mut world = World::new(&["a"]);
@@ -130,6 +130,40 @@ fn what_is_owed_to_a_suspended_target_is_held() {
     let mut told = world.told();
     told.sort();
     assert_eq!(told, ["a firing", "a resolved"]);
+}
+
+#[test]
+fn what_is_owed_to_a_suspended_target_is_counted() {
+    let paused = |world: &World| {
+        let owed = world.state.owed();
+        let counts = owed.iter().find(|(target, _)| *target == key("a")).map(|(_, counts)| *counts);
+        counts.map_or((0, 0, None), |it| (it.paused, it.total(), it.oldest))
+    };
+    let mut world = told_world();
+    assert_eq!(paused(&world), (0, 0, None));
+    world.edit("a", |one| one.suspended = true);
+    world.fires("y", BEGIN);
+    let since = Some(at(world.now));
+    world.wait(60);
+    world.ends("x", BEGIN);
+    assert_eq!(paused(&world), (2, 2, since));
+    world.ends("y", BEGIN);
+    assert_eq!(paused(&world).0, 1, "what it never heard of is owed no more");
+    world.wait(60);
+    world.fires("y", world.now);
+    assert_eq!(paused(&world).0, 2);
+    world.edit("a", |one| one.suspended = false);
+    assert_eq!((paused(&world).0, paused(&world).1), (0, 2));
+    let mut told = world.told();
+    told.sort();
+    assert_eq!(told, ["a firing", "a resolved"]);
+    assert_eq!(paused(&world), (0, 0, None));
+    world.edit("a", |one| one.suspended = true);
+    world.ends("y", BEGIN);
+    assert_eq!(paused(&world).0, 1);
+    world.routes.clear();
+    world.configure();
+    assert_eq!(paused(&world), (0, 0, None));
 }
 
 #[test]

@@ -54,6 +54,8 @@ pub(crate) struct Wire(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     scripts: Mutex<HashMap<TargetKey, Script>>,
+    /// By the alert's name: before those of targets.
+    of_alerts: Mutex<HashMap<String, Script>>,
     seen: Mutex<Vec<Seen>>,
     running: AtomicUsize,
     peak: AtomicUsize,
@@ -113,6 +115,10 @@ impl Wire {
         self.0.scripts.lock().unwrap().insert(key(name), script);
     }
 
+    pub(crate) fn script_alert(&self, name: &str, script: Script) {
+        self.0.of_alerts.lock().unwrap().insert(name.to_owned(), script);
+    }
+
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.0.seen.lock().unwrap().clone()
     }
@@ -143,7 +149,8 @@ impl Transport for Wire {
         let at = Instant::now();
         let seen = Seen { to: target.key.clone(), at, notification: notification.clone() };
         self.0.seen.lock().unwrap().push(seen);
-        let script = self.0.scripts.lock().unwrap().get(&target.key).cloned();
+        let script = self.0.of_alerts.lock().unwrap().get(notification.alert_name()).cloned();
+        let script = script.or_else(|| self.0.scripts.lock().unwrap().get(&target.key).cloned());
         match script.unwrap_or(Script::Accept) {
             Script::Accept => attempt(at, Ok(()), Some(200)),
             Script::AcceptAfter(time) => {

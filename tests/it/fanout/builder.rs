@@ -75,6 +75,7 @@ pub(crate) fn rejected(name: &str) -> RejectedTarget {
         reason: Reason::SecretNotFound,
         message: "Secret missing".into(),
         allowed: Allowed::Same,
+        policies: None,
         permanent: false,
     }
 }

@@ -137,6 +137,13 @@ impl Ledger {
         self.facts().queues.values().flat_map(|queue| queue.values().cloned()).collect()
     }
 
+    /// What is queued about an alert goes, as if the queue were full.
+    pub(crate) fn gives_way(&self, name: &str) {
+        for queue in self.facts().queues.values_mut() {
+            queue.retain(|_, queued| queued.notification.alert_name() != name);
+        }
+    }
+
     /// Records read from queues.
     pub(crate) fn reads(&self) -> usize {
         self.facts().reads
@@ -215,6 +222,12 @@ impl Store for Ledger {
         let read: Vec<_> = later.take(limit).map(|(id, queued)| (*id, queued.clone())).collect();
         facts.reads += read.len();
         Ok(read)
+    }
+
+    fn claim(&self, target: &TargetKey, uid: &Arc<str>, id: QueueId) -> Result<bool, Failed> {
+        let facts = self.facts();
+        let queue = facts.queues.get(&(target.clone(), uid.clone()));
+        Ok(queue.is_some_and(|queue| queue.contains_key(&id)))
     }
 
     fn dead_letters(

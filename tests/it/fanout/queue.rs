@@ -6,13 +6,14 @@ use fanfare::{
     alert::{Alert, Status},
     api::Semantics,
     publish::ErrorType,
+    registry::RejectedTarget,
     store::{DeadReason, Outcome},
 };
 use serde_json::json;
 
 use super::{
     bed::{Script, alert},
-    builder::{TargetBuilder, key, target},
+    builder::{TargetBuilder, key, rejected, target},
     routes::{Routes, resolved, route},
 };
 
@@ -173,4 +174,86 @@ async fn what_a_deleted_or_muted_route_queued_is_not_sent() {
         assert_eq!(reasons.first().copied(), dead, "{reasons:?}");
         assert!(reasons.iter().all(|reason| Some(*reason) == dead), "{reasons:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_group_that_fails_does_not_fill_the_window() {
+    let mut routes = one(|target| target.max_in_flight(1)).await;
+    routes.apply(|it| it.apply_target(Ok(every("ns/a").suspended().compiled()))).await;
+    let bad = alert("Bad");
+    for _ in 0..100 {
+        routes.post(vec![renewed(&bad)]).await.unwrap();
+        std::thread::sleep(Duration::from_millis(2));
+        routes.post(vec![resolved(&bad)]).await.unwrap();
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    routes.post(["One", "Two"].map(alert).to_vec()).await.unwrap();
+    assert_eq!(routes.bed.ledger.waiting().len(), 202);
+    routes.bed.wire.script_alert("Bad", failing());
+    routes.apply(|it| it.apply_target(Ok(every("ns/a").compiled()))).await;
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(statuses(&routes, "Bad").first(), Some(&Status::Firing));
+    assert_eq!(routes.bed.ledger.waiting().len(), 200, "One and Two went past the others");
+    routes.bed.wire.script_alert("Bad", Script::Accept);
+    tokio::time::sleep(SECOND * 600).await;
+    let told = statuses(&routes, "Bad");
+    let order = [Status::Firing, Status::Resolved].into_iter().cycle().take(200);
+    assert_eq!(told, order.collect::<Vec<_>>(), "each once, in order");
+    assert!(routes.bed.ledger.waiting().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_given_up_once_when_its_route_goes() {
+    let mut routes = one(|target| target).await;
+    routes.post(vec![alert("Told")]).await.unwrap();
+    routes.bed.wire.script("ns/a", failing());
+    routes.post(vec![alert("Waits")]).await.unwrap();
+    routes.apply(|registry| registry.remove_route(&"ns/r".parse().unwrap())).await;
+    tokio::time::sleep(SECOND * 5).await;
+    let letters = routes.bed.ledger.letters();
+    let mut names: Vec<_> = letters
+        .iter()
+        .map(|(_, letter)| (letter.notification.alert_name().to_owned(), letter.reason))
+        .collect();
+    names.sort();
+    let gone = DeadReason::RouteDeleted;
+    assert_eq!(names, [("Told".to_owned(), gone), ("Waits".to_owned(), gone)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_given_up_once_when_its_target_goes() {
+    let mut routes = one(|target| target).await;
+    routes.bed.wire.script("ns/a", failing());
+    routes.post(vec![alert("Waits")]).await.unwrap();
+    routes.apply(|registry| registry.remove_target(&key("ns/a"))).await;
+    tokio::time::sleep(SECOND * 5).await;
+    assert_eq!(routes.bed.ledger.dead(), [("ns/a".into(), DeadReason::TargetDeleted)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_transition_is_kept_for_a_target_that_was_never_usable() {
+    let target = every("ns/a").compiled();
+    let policies = Some((target.policy.clone(), target.health.clone()));
+    let broken = RejectedTarget { policies, ..rejected("ns/a") };
+    let mut routes = Routes::start([], [route("r", &["a"], json!({}))]).await;
+    routes.apply(|registry| registry.apply_target(Err(broken.into()))).await;
+    let alert = alert("DiskFull");
+    routes.post(vec![alert.clone()]).await.unwrap();
+    routes.post(vec![resolved(&alert)]).await.unwrap();
+    assert_eq!(routes.bed.ledger.waiting().len(), 2);
+    routes.apply(|registry| registry.apply_target(Ok(target))).await;
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(statuses(&routes, "DiskFull"), [Status::Firing, Status::Resolved]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_gave_way_on_disk_is_not_sent() {
+    let routes = one(|target| target.max_in_flight(1)).await;
+    routes.bed.wire.script("ns/a", Script::AcceptAfter(SECOND));
+    routes.post(["One", "Two", "Three"].map(alert).to_vec()).await.unwrap();
+    routes.bed.ledger.gives_way("Two");
+    tokio::time::sleep(SECOND * 10).await;
+    let told: Vec<String> = routes.told().into_iter().map(|(.., name)| name).collect();
+    assert_eq!(told, ["One", "Three"]);
+    assert!(routes.bed.ledger.waiting().is_empty());
 }

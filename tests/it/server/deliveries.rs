@@ -46,6 +46,7 @@ async fn a_delivery_says_who_was_told_what_with_what_answer() {
         json!({
             "at": failed["at"],
             "fingerprint": alert("A").labels.fingerprint().to_string(),
+            "alertname": "A",
             "notification_id": "00112233445566778899aabbccddeeff",
             "status": "firing",
             "target": "ns/slack",
@@ -73,6 +74,12 @@ async fn alert_target_and_time_narrow_the_history() {
     let others = [
         AttemptRecord { attempt: 2, target: pager, ..attempt("A") },
         AttemptRecord { attempt: 3, ..attempt("B") },
+        AttemptRecord {
+            attempt: 4,
+            at: ago(300),
+            alert: Some("y".repeat(100).into()),
+            ..attempt("C")
+        },
     ];
     put(&bed, ops(others)).await;
     let a = alert("A").labels.fingerprint();
@@ -82,7 +89,11 @@ async fn alert_target_and_time_narrow_the_history() {
         (format!("?labels={labels}"), &[2, 1]),
         (format!("?fingerprint={a}&since=1h"), &[2]),
         (format!("?fingerprint={a}&target=ns/slack"), &[1]),
-        ("?target=ns/slack".to_owned(), &[3, 1]),
+        ("?target=ns/slack".to_owned(), &[4, 3, 1]),
+        ("?alertname=A".to_owned(), &[2, 1]),
+        ("?alertname=B&target=ns/slack".to_owned(), &[3]),
+        (format!("?alertname={}", "y".repeat(120)), &[4]),
+        ("?alertname=D".to_owned(), &[]),
         ("?since=1h".to_owned(), &[3, 2]),
         ("?since=3h".to_owned(), &[3, 2, 1]),
         ("?fingerprint=0000000000000000".to_owned(), &[]),
@@ -145,9 +156,10 @@ async fn wrong_queries_are_400_and_say_what_to_write() {
     for (query, part) in [
         ("", "say which deliveries"),
         ("?limit=5", "say which deliveries"),
-        ("?reason=rejected", "there are fingerprint, labels, target"),
+        ("?reason=rejected", "there are fingerprint, labels, alertname, target"),
         ("?fingerprint=abc", "16 hex digits"),
         ("?fingerprint=zzzzzzzzzzzzzzzz", "16 hex digits"),
+        ("?alertname=", "alertname is empty"),
         ("?labels=a", "JSON object"),
         ("?labels={%22a%22:1}", "JSON object"),
         ("?labels={}&fingerprint=0000000000000000", "give one of them"),

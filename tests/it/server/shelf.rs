@@ -75,6 +75,7 @@ pub(super) fn attempt(name: &str) -> AttemptRecord {
     AttemptRecord {
         at: Timestamp::now(),
         fingerprint: alert(name).labels.fingerprint(),
+        alert: Some(name.into()),
         notification: "00112233445566778899aabbccddeeff".into(),
         status: Status::Firing,
         target: TargetKey::new("ns", "slack"),

@@ -164,6 +164,7 @@ impl Load {
         Op::Attempt(Box::new(AttemptRecord {
             at: self.now,
             fingerprint: Fingerprint(self.rng.u64(..)),
+            alert: self.rng.bool().then(|| format!("Alert{}", self.rng.u8(0..5)).into()),
             notification: format!("id{number:05}").into(),
             status: self.status(),
             target: self.queue().0,

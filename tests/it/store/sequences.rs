@@ -86,6 +86,7 @@ fn assert_filters(machine: &mut Machine, store: &Redb, what: &str) {
     let some = rng.choice(&attempts);
     let filter = DeliveryFilter {
         fingerprint: some.map(|attempt| attempt.fingerprint).filter(|_| rng.bool()),
+        alert: some.and_then(|attempt| attempt.alert.clone()).filter(|_| rng.bool()),
         target: some.map(|attempt| attempt.target.clone()).filter(|_| rng.bool()),
         since: some.map(|attempt| attempt.at).filter(|_| rng.bool()),
         before: None,
@@ -93,6 +94,7 @@ fn assert_filters(machine: &mut Machine, store: &Redb, what: &str) {
     };
     attempts.retain(|attempt| {
         filter.fingerprint.is_none_or(|fingerprint| fingerprint == attempt.fingerprint)
+            && filter.alert.as_ref().is_none_or(|alert| attempt.alert.as_ref() == Some(alert))
             && filter.target.as_ref().is_none_or(|target| *target == attempt.target)
             && filter.since.is_none_or(|since| attempt.at >= since)
     });

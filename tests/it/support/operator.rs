@@ -150,7 +150,7 @@ impl Launch {
         operator
     }
 
-    /// Starts the program and waits until `/readyz` is green.
+    /// Starts the program and waits until `/readyz` is green and the first lists are there.
     pub(crate) async fn start_ready(self) -> Operator {
         let operator = self.start().await;
         operator.wait_ready().await;
@@ -186,7 +186,8 @@ impl Operator {
         let url = self.admin_url("/readyz");
         wait_for("the operator is ready", START, || async {
             let answer = try_send(Method::GET, &url, &[], Bytes::new()).await;
-            answer.is_ok_and(|answer| answer.status.is_success())
+            let well = "[+]first-lists ok";
+            answer.is_ok_and(|answer| answer.status.is_success() && answer.text().contains(well))
         })
         .await;
     }

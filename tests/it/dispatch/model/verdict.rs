@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     super::world::FAILED,
-    script::{ALERTS, Script, TARGETS, key_of},
+    script::{ALERTS, Script, TARGETS, key_of, suspended},
 };
 
 impl Script {
@@ -36,10 +36,11 @@ impl Script {
             let mut expected = 0;
             for key in self.keys().iter().filter(|key| *key.2 == *target) {
                 let ((says, matches), muted) = (self.says(key), self.is_muted(key));
+                let paused = muted && !suspended(&self.world.routes[&key.1]);
                 let entry = self.entry(key);
-                expected += usize::from(
-                    entry.flying.is_some() || (!muted && entry.owes(says, matches, now)),
-                );
+                let told_later = (!muted && entry.owes(says, matches, now))
+                    || (paused && entry.owes_change(says, matches));
+                expected += usize::from(entry.flying.is_some() || told_later);
             }
             let counts = owed.iter().find(|(key, _)| *key.name == *target);
             let counts = counts.map(|(_, counts)| *counts).unwrap_or_default();
