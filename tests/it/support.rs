@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod controlplane;
 pub(crate) mod http;
+pub(crate) mod http2;
 pub(crate) mod operator;
 pub(crate) mod program;
 pub(crate) mod sink;

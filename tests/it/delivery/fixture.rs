@@ -13,7 +13,9 @@ use fanfare::{
 };
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::support::http2::Server;
 
 /// The moment of the sample files.
 pub(super) const AT: &str = "2026-03-01T10:15:00Z";
@@ -85,6 +87,21 @@ pub(super) fn webhook(url: &str) -> Arc<Target> {
         "delivery": {"timeout": "2s"},
         "healthCheck": {"timeout": "1s"},
     }))
+}
+
+// === impl Server ===
+
+impl Server {
+    /// A target that leads here.
+    pub(super) fn target(&self, timeout: &str) -> Arc<Target> {
+        let spec = json!({
+            "type": "Webhook",
+            "webhook": {"url": self.url()},
+            "connection": {"tls": {"caSecretRef": {"name": "s", "key": "ca"}}},
+            "delivery": {"timeout": timeout},
+        });
+        target_with(spec, &Values::default().with("s/ca", Self::authority()))
+    }
 }
 
 /// A client that may dial loopback.

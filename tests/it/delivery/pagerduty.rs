@@ -133,6 +133,22 @@ async fn the_most_severe_firing_member_decides() {
 }
 
 #[tokio::test]
+async fn every_text_and_list_is_cut_at_its_own_limit() {
+    let long = alert_of(&"x".repeat(5_000), 0);
+    let event = posted(&client(), about(vec![(long, Status::Firing)])).await;
+    for field in ["summary", "source", "component", "group", "class"] {
+        let text = event["payload"][field].as_str().unwrap();
+        assert_eq!(text.encode_utf16().count(), 1_024, "{field}");
+        assert!(text.ends_with('…'), "{field}");
+    }
+    let members = (0..150).map(|nth| (alert_of("x", nth), Status::Firing)).collect();
+    let event = posted(&client(), about(members)).await;
+    let details = &event["payload"]["custom_details"];
+    assert_eq!((&details["num_firing"], &details["num_resolved"]), (&json!(150), &json!(0)));
+    assert_eq!(details["firing"].as_array().unwrap().len(), 100);
+}
+
+#[tokio::test]
 async fn an_event_that_is_too_large_loses_its_details_and_says_so() {
     for text in ["x".repeat(16_000), "\"\u{1}<😀".repeat(3_000)] {
         let members = (0..60).map(|nth| (alert_of(&text, nth), Status::Firing)).collect();

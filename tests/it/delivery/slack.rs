@@ -182,6 +182,37 @@ async fn long_texts_are_cut_with_a_mark_and_never_lost() {
 }
 
 #[tokio::test]
+async fn every_text_is_cut_at_its_own_limit() {
+    let long = "x".repeat(20_000);
+    let members = (0..50).map(|nth| (alert_of(&long, nth), Status::Firing)).collect();
+    let body = posted(&client(), about(members)).await;
+    let units = |value: &Value| value.as_str().unwrap().encode_utf16().count();
+    assert_eq!(units(&body["text"]), 1_000);
+    let blocks = &body["blocks"];
+    assert_eq!(units(&blocks[0]["text"]["text"]), 150);
+    assert_eq!(units(&blocks[1]["text"]["text"]), 3_000);
+    let lines = |value: &Value| -> Vec<usize> {
+        value.as_str().unwrap().lines().map(|line| line.encode_utf16().count()).collect()
+    };
+    for field in &blocks[2]["fields"].as_array().unwrap()[..3] {
+        assert_eq!(lines(&field["text"])[1], 200, "{field}");
+    }
+    let list = &blocks[3]["text"]["text"];
+    let each = "• firing: ".chars().count() + 240;
+    assert_eq!(lines(list)[..9], [each; 9], "ten would be over the limit of the list");
+    assert!(list.as_str().unwrap().ends_with("\n… and 41 more"));
+
+    let mut two = alert_of(&long, 0);
+    two.annotations = fanfare::alert::Labels::from_iter([
+        ("summary".to_owned(), long.clone()),
+        ("description".to_owned(), "y".repeat(20_000)),
+    ]);
+    let body = posted(&client(), about(vec![(two, Status::Firing)])).await;
+    let head = "**".len() + 500;
+    assert_eq!(lines(&body["blocks"][1]["text"]["text"]), [head, 3_000 - head - 1]);
+}
+
+#[tokio::test]
 async fn an_alert_without_any_text_is_told_all_the_same() {
     let mut bare = alert();
     bare.labels = fanfare::alert::Labels::from_iter([("x", "1")]);

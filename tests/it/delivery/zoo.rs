@@ -5,7 +5,6 @@
 mod answers;
 mod bed;
 mod connect;
-mod frames;
 mod http2;
 mod list;
 mod order;

@@ -1,9 +1,54 @@
 //! What survives the process: `kill -9` after any commit.
 
-use fanfare::dispatch::{Settled, Verdict};
+use fanfare::{
+    dispatch::{Fact, Settled, Verdict},
+    store::{self, Op, Store as _},
+};
 use serde_json::json;
 
-use super::world::{BEGIN, FAILED, REPEAT, UNSURE, World};
+use super::world::{BEGIN, Disk, FAILED, REPEAT, UNSURE, World};
+
+/// What the next process reads of a disk when the real store wrote it, to a real file.
+async fn reopened(disk: &Disk) -> Disk {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = store::Settings::for_memory(64 * 1024 * 1024);
+    let (store, _) = store::open(dir.path(), settings.clone()).unwrap();
+    let facts = disk.load().into_iter().flat_map(|(id, alert, told)| {
+        [Some(Fact::Alert(id, alert)), told.map(|told| Fact::Told(id, told))]
+    });
+    let seq = store.submit(facts.flatten().map(Op::Fact).collect(), false);
+    store.durable(seq).await.unwrap();
+    drop(store);
+    let (_, loaded) = store::open(dir.path(), settings).unwrap();
+    let mut disk = Disk::default();
+    for found in loaded.alerts {
+        disk.told.extend(found.told.map(|told| (found.id, told)));
+        disk.alerts.insert(found.id, found.alert);
+    }
+    disk
+}
+
+#[tokio::test]
+async fn a_repeat_comes_on_time_after_a_restart() {
+    for (down, rest) in [(60, REPEAT - 60), (REPEAT - 1, 1), (REPEAT + 100, 0)] {
+        let mut world = World::new(&["a"]);
+        world.fires_on("x", BEGIN);
+        let first = world.send(Settled::Delivered);
+        world.commit();
+        let disk = reopened(&world.disk).await;
+        world.now += down;
+        world.restart_from(disk);
+        if rest > 0 {
+            world.wait(rest - 1);
+            assert_eq!(world.told(), [] as [&str; 0], "down for {down} s: too early");
+            world.wait(1);
+        }
+        let second = world.send(Settled::Delivered);
+        assert_eq!(second.len(), 1, "down for {down} s");
+        assert_eq!(second[0].0, "a firing");
+        assert_ne!(second[0].1, first[0].1, "a notification of its own");
+    }
+}
 
 #[test]
 fn what_was_told_is_not_told_again() {

@@ -3,17 +3,25 @@
 use std::{sync::Arc, time::Duration};
 
 use fanfare::{
-    alert::Status::{Firing, Resolved},
+    alert::{
+        Alert, Status,
+        Status::{Firing, Resolved},
+    },
+    api::Semantics,
     fanout::RouterError,
-    publish::{Intake, Refused, Source},
-    store::Full,
+    publish::{Accepted, Intake, Refused, Source},
+    store::{Full, Loaded},
 };
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
 
 use super::{
-    bed::{Script, alert},
-    builder::target,
+    bed::{Script, Wire, alert},
+    builder::{TargetBuilder, target},
+    ledger::Ledger,
     routes::{Routes, resolved, route},
 };
 
@@ -66,7 +74,7 @@ async fn a_re_send_waits_for_the_first_one_to_be_on_disk() {
 async fn what_comes_before_the_first_lists_is_kept_and_routed_afterwards() {
     let mut routes = one().await;
     let targets = [target("ns/a")];
-    let over = (routes.bed.ledger.clone(), fanfare::store::Loaded::default());
+    let over = (routes.bed.ledger.clone(), Loaded::default());
     let early = Routes::unlisted(over, routes.bed.wire.clone(), targets).await;
     let accepted = early.post(vec![alert("DiskFull")]).await.unwrap();
     assert_eq!((accepted.alerts, accepted.unrouted), (1, 0));
@@ -74,6 +82,70 @@ async fn what_comes_before_the_first_lists_is_kept_and_routed_afterwards() {
     assert!(early.asked().is_empty());
     routes = early.listed([route("r", &["a"], json!({}))]).await;
     assert_eq!(routes.asked(), ["ns/a"]);
+}
+
+/// Every transition is wanted, and known only with the first lists.
+fn every() -> TargetBuilder {
+    target("ns/a").policy(|policy| policy.semantics = Semantics::Every)
+}
+
+/// A router before the first lists.
+async fn early() -> Routes {
+    Routes::unlisted((Ledger::new(), Loaded::default()), Wire::default(), [every()]).await
+}
+
+fn accepting(routes: &Routes, alert: Alert) -> JoinHandle<Result<Accepted, Refused>> {
+    let intake = routes.router.clone();
+    tokio::spawn(async move { intake.accept(vec![alert], Source::V2).await })
+}
+
+/// Status of each notification since the last call, in order.
+fn statuses(routes: &Routes) -> Vec<Status> {
+    routes.bed.wire.take_seen().iter().map(|seen| seen.notification.status).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn senders_wait_for_the_first_lists_and_every_transition_is_kept() {
+    let early = early().await;
+    let alert = alert("DiskFull");
+    let senders = [accepting(&early, alert.clone()), accepting(&early, resolved(&alert))];
+    tokio::time::sleep(SECOND * 9 / 2).await;
+    assert!(senders.iter().all(|sender| !sender.is_finished()), "answered without a plan");
+    assert_eq!(early.bed.ledger.alerts(), 0, "stored without a plan");
+    let routes = early.listed([route("r", &["a"], json!({}))]).await;
+    for sender in senders {
+        assert_eq!(sender.await.unwrap().unwrap().alerts, 1);
+    }
+    routes.quiet().await;
+    assert_eq!(statuses(&routes), [Firing, Resolved]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn senders_wait_five_seconds_at_most_and_then_the_latest_state_is_kept() {
+    let early = early().await;
+    let (gone, stays) = (alert("Gone"), alert("Stays"));
+    for sent in [gone.clone(), stays, resolved(&gone)] {
+        let asked = Instant::now();
+        early.router.accept(vec![sent], Source::V2).await.unwrap();
+        assert_eq!(asked.elapsed(), SECOND * 5);
+    }
+    let routes = early.listed([route("r", &["a"], json!({}))]).await;
+    assert_eq!(routes.told(), [("ns/a".into(), Firing, "Stays".into())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_notification_waits_until_the_delivery_of_the_last_one_is_on_disk() {
+    let routes = one().await;
+    routes.bed.wire.script("ns/a", Script::AcceptAfter(SECOND));
+    let alert = alert("DiskFull");
+    routes.post(vec![alert.clone()]).await.unwrap();
+    routes.post(vec![resolved(&alert)]).await.unwrap();
+    routes.bed.ledger.hold();
+    tokio::time::sleep(SECOND * 60).await;
+    assert_eq!(statuses(&routes), [Firing], "told, but the disk does not know");
+    routes.bed.ledger.commit();
+    tokio::time::sleep(SECOND * 2).await;
+    assert_eq!(statuses(&routes), [Resolved]);
 }
 
 #[tokio::test(start_paused = true)]

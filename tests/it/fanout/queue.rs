@@ -9,6 +9,7 @@ use fanfare::{
     registry::RejectedTarget,
     store::{DeadReason, Outcome},
 };
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::{
@@ -32,10 +33,13 @@ async fn one(change: impl FnOnce(TargetBuilder) -> TargetBuilder) -> Routes {
     Routes::start([change(every("ns/a"))], [route("r", &["a"], send)]).await
 }
 
-/// The alert again, as a new incident.
-fn renewed(alert: &Alert) -> Alert {
-    let starts_at = jiff::Timestamp::now();
-    Alert { starts_at, ends_at: starts_at + SECOND * 300, ..alert.clone() }
+/// An alert that began two seconds ago, its end a second later, and its next incident, which begins now.
+fn incidents(name: &str) -> [Alert; 3] {
+    let now = Timestamp::now();
+    let first = Alert { starts_at: now - SECOND * 2, ..alert(name) };
+    let over = Alert { ends_at: now - SECOND, timeout: false, ..first.clone() };
+    let second = Alert { starts_at: now, ..first.clone() };
+    [first, over, second]
 }
 
 fn statuses(routes: &Routes, name: &str) -> Vec<Status> {
@@ -48,11 +52,9 @@ fn statuses(routes: &Routes, name: &str) -> Vec<Status> {
 async fn every_transition_is_told_in_order_also_after_an_outage() {
     let routes = one(|target| target).await;
     routes.bed.wire.script("ns/a", failing());
-    let alert = alert("DiskFull");
-    routes.post(vec![alert.clone()]).await.unwrap();
-    routes.post(vec![resolved(&alert)]).await.unwrap();
-    std::thread::sleep(Duration::from_millis(2));
-    routes.post(vec![renewed(&alert)]).await.unwrap();
+    for transition in incidents("DiskFull") {
+        routes.post(vec![transition]).await.unwrap();
+    }
     assert_eq!(routes.bed.ledger.waiting().len(), 3);
     let tried = statuses(&routes, "DiskFull");
     assert!(tried.iter().all(|status| *status == Status::Firing), "none overtakes: {tried:?}");
@@ -61,6 +63,29 @@ async fn every_transition_is_told_in_order_also_after_an_outage() {
     let order = [Status::Firing, Status::Resolved, Status::Firing];
     assert_eq!(statuses(&routes, "DiskFull"), order);
     assert!(routes.bed.ledger.waiting().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_waits_until_the_end_of_the_one_before_it_in_its_group_is_on_disk() {
+    let routes = one(|target| target.max_in_flight(1)).await;
+    routes.bed.wire.script("ns/a", Script::AcceptAfter(SECOND));
+    let alert = alert("DiskFull");
+    routes.post(vec![alert.clone()]).await.unwrap();
+    routes.post(vec![resolved(&alert)]).await.unwrap();
+    routes.post(vec![super::bed::alert("Other")]).await.unwrap();
+    routes.bed.ledger.hold();
+    tokio::time::sleep(SECOND * 60).await;
+    let told = |routes: &Routes| -> Vec<_> {
+        let seen = routes.bed.wire.take_seen();
+        let what = |name: &str, status: Status| format!("{name} {}", status.as_str());
+        let of = seen.iter().map(|it| &it.notification);
+        of.map(|it| what(it.members[0].alert.label("alertname"), it.status)).collect()
+    };
+    let held = told(&routes);
+    assert_eq!(held, ["DiskFull firing", "Other firing"], "another group goes past");
+    routes.bed.ledger.commit();
+    tokio::time::sleep(SECOND * 2).await;
+    assert_eq!(told(&routes), ["DiskFull resolved"]);
 }
 
 #[tokio::test(start_paused = true)]

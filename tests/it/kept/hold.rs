@@ -18,7 +18,8 @@ const HOLDS: &str = "  delivery: {timeout: 1m, backoffDelay: 100ms, backoffMax: 
 async fn unhealthy_target_is_tried_once_per_interval_and_told_everything_in_order_when_it_returns()
 {
     let (sick, well) = (Sink::start().await, Sink::start().await);
-    let manifests = webhook("sick", &sick.url("/"), HOLDS)
+    let in_turn = format!("{HOLDS}  flow: {{maxInFlight: 1}}\n");
+    let manifests = webhook("sick", &sick.url("/"), &in_turn)
         + &webhook("well", &well.url("/"), HOLDS)
         + &route("all", &["sick", "well"], "");
     let house = House::start(&manifests).await;
@@ -39,6 +40,7 @@ async fn unhealthy_target_is_tried_once_per_interval_and_told_everything_in_orde
         let between = pair[1].at - pair[0].at;
         assert!(between > Duration::from_secs(1), "{between:?} between {trials:?}");
     }
+    let tried = whats(&sick);
     sick.clear();
     sick.answer(Answer::status(200));
     wait_for("everything held is told", SOON, || async { told(&sick).len() >= 21 }).await;
@@ -46,6 +48,13 @@ async fn unhealthy_target_is_tried_once_per_interval_and_told_everything_in_orde
     let all = told(&sick);
     assert_eq!(all.len(), 21, "each once: {all:?}");
     assert_eq!(whats(&sick).iter().filter(|what| *what == "Known resolved").count(), 1);
+    // What was a trial has failed and has its own turn; the others come as they came in.
+    let untried = (0..20).map(|number| format!("Held{number} firing"));
+    let untried: Vec<_> = untried.filter(|what| !tried.contains(what)).collect();
+    assert!(untried.len() > 5, "too many trials to see an order: {tried:?}");
+    let mut in_order = whats(&sick);
+    in_order.retain(|what| untried.contains(what));
+    assert_eq!(in_order, untried);
     house.shows("sick", "Ready", "Registered").await;
 }
 

@@ -11,6 +11,7 @@ use futures::StreamExt as _;
 use tokio::time::Instant;
 
 use super::super::fixture::{client, firing, send};
+use crate::support::http2::Server;
 
 /// What the first delivery came to, and whether the second used the same connection.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,6 +37,16 @@ pub(super) enum Ends {
 pub(super) trait Counts {
     fn requests(&self) -> usize;
     fn connections(&self) -> usize;
+}
+
+impl Counts for Server {
+    fn requests(&self) -> usize {
+        self.requests()
+    }
+
+    fn connections(&self) -> usize {
+        self.connections()
+    }
 }
 
 pub(super) const fn ok(reused: bool) -> Seen {

@@ -6,12 +6,12 @@ use fanfare::delivery::{Class, Told};
 use fanfare::publish::ErrorType;
 use h2::Reason;
 
-use super::bed::{Counts as _, Ends, Seen, all, fails, ok, twice};
-use super::frames::{
+use super::bed::{Ends, Seen, all, fails, ok, twice};
+use crate::delivery::fixture::{client, failure, firing, send};
+use crate::support::http2::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, Reply, Server, Then, block, frame,
     go_away, head, reset, status,
 };
-use crate::delivery::fixture::{client, failure, firing, send};
 
 use Class::{Gone, Rejected, Retry, RetryAfter, RetrySlowly};
 use ErrorType::{Auth, ClientError, Connect, RateLimited, ServerError, Timeout, Unexpected};

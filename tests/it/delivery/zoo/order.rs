@@ -14,9 +14,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::bed::Counts as _;
-use super::frames::{HEADERS, RST_STREAM, Reply, Server, status};
 use crate::delivery::fixture::{about, alert_of, client, failure, firing, resolved, send, target};
+use crate::support::http2::{HEADERS, RST_STREAM, Reply, Server, status};
 
 fn hasty(listener: &TcpListener) -> Arc<Target> {
     let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -55,6 +54,20 @@ async fn d35_the_old_connection_is_closed_before_the_next_attempt_begins() {
     assert_eq!(failure(&first).error_type, ErrorType::Timeout);
     assert_eq!(send(&client, &target, resolved()).await.result, Ok(()));
     assert!(far.await.unwrap().0, "the old connection is still open");
+}
+
+/// Nothing else runs between the end of the attempt and the look at its connection: the test has one thread.
+#[tokio::test]
+async fn d35_the_old_connection_is_closed_when_the_attempt_ends() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (client, target) = (client(), hasty(&listener));
+    let (attempt, old) = tokio::join!(send(&client, &target, firing()), async {
+        let (mut old, _) = listener.accept().await.unwrap();
+        assert!(read(&mut old).await.contains("alert.firing"));
+        old
+    });
+    assert!(closed(old), "the next attempt may begin now");
+    assert_eq!(failure(&attempt).error_type, ErrorType::Timeout);
 }
 
 #[tokio::test]

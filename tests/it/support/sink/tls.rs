@@ -36,18 +36,24 @@ impl Authority {
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {
+        self.acceptor_of(&[])
+    }
+
+    /// One that agrees on these protocols, by their names in ALPN.
+    pub(crate) fn acceptor_of(&self, protocols: &[&[u8]]) -> TlsAcceptor {
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
         let params = CertificateParams::new(names).expect("both names are valid");
         let key = KeyPair::generate().expect("the machine has randomness");
         let certificate = params.signed_by(&key, &self.issuer).expect("the parameters are valid");
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
+        let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("the provider knows the default versions")
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)
             .expect("the key belongs to the certificate");
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         TlsAcceptor::from(Arc::new(config))
     }
 }

@@ -5,11 +5,6 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use fanfare::registry::Target;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::ServerConfig;
-use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -17,31 +12,33 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::bed::Counts;
-use crate::delivery::fixture::{Values, target_with};
+use super::sink::Authority;
 
-pub(super) const DATA: u8 = 0;
-pub(super) const HEADERS: u8 = 1;
-pub(super) const RST_STREAM: u8 = 3;
-pub(super) const SETTINGS: u8 = 4;
-pub(super) const PING: u8 = 6;
-pub(super) const GOAWAY: u8 = 7;
-pub(super) const CONTINUATION: u8 = 9;
-pub(super) const END_STREAM: u8 = 1;
-pub(super) const ACK: u8 = 1;
-pub(super) const END_HEADERS: u8 = 4;
+pub(crate) const DATA: u8 = 0;
+pub(crate) const HEADERS: u8 = 1;
+pub(crate) const RST_STREAM: u8 = 3;
+pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const PING: u8 = 6;
+pub(crate) const GOAWAY: u8 = 7;
+pub(crate) const CONTINUATION: u8 = 9;
+pub(crate) const END_STREAM: u8 = 1;
+pub(crate) const ACK: u8 = 1;
+pub(crate) const END_HEADERS: u8 = 4;
 
 /// One certificate for all receivers: making one takes its time.
-static TLS: LazyLock<(TlsAcceptor, String)> = LazyLock::new(acceptor);
+static TLS: LazyLock<(TlsAcceptor, Authority)> = LazyLock::new(|| {
+    let authority = Authority::new();
+    (authority.acceptor_of(&[b"h2"]), authority)
+});
 
 /// What to do about one request.
-pub(super) struct Reply {
+pub(crate) struct Reply {
     /// Written at once.
-    pub(super) bytes: Vec<u8>,
-    pub(super) then: Then,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) then: Then,
 }
 
-pub(super) enum Then {
+pub(crate) enum Then {
     /// Serves the next request.
     Go,
     Close,
@@ -52,12 +49,11 @@ pub(super) enum Then {
 }
 
 /// Answers the nth request of all, from 0, which came on `stream`.
-pub(super) type Script = Arc<dyn Fn(usize, u32) -> Reply + Send + Sync>;
+pub(crate) type Script = Arc<dyn Fn(usize, u32) -> Reply + Send + Sync>;
 
-pub(super) struct Server {
+pub(crate) struct Server {
     url: String,
-    pem: String,
-    counts: Arc<Seen>,
+    seen: Arc<Seen>,
 }
 
 #[derive(Default)]
@@ -68,7 +64,7 @@ struct Seen {
     frames: watch::Sender<Vec<(u8, u32)>>,
 }
 
-pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let mut frame = length[1..].to_vec();
     frame.extend([kind, flags]);
@@ -78,7 +74,7 @@ pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
 }
 
 /// A header block without compression.
-pub(super) fn block(status: u16, headers: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn block(status: u16, headers: &[(&str, &str)]) -> Vec<u8> {
     // A literal whose name is entry 8 of the static table, `:status`.
     let mut block = vec![0x08, 3];
     block.extend(status.to_string().bytes());
@@ -105,20 +101,20 @@ fn length(value: usize) -> Vec<u8> {
 }
 
 /// A whole answer without a body.
-pub(super) fn status(stream: u32, code: u16, headers: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn status(stream: u32, code: u16, headers: &[(&str, &str)]) -> Vec<u8> {
     frame(HEADERS, END_HEADERS | END_STREAM, stream, &block(code, headers))
 }
 
 /// An answer whose body is still to come.
-pub(super) fn head(stream: u32, code: u16) -> Vec<u8> {
+pub(crate) fn head(stream: u32, code: u16) -> Vec<u8> {
     frame(HEADERS, END_HEADERS, stream, &block(code, &[]))
 }
 
-pub(super) fn reset(stream: u32, reason: h2::Reason) -> Vec<u8> {
+pub(crate) fn reset(stream: u32, reason: h2::Reason) -> Vec<u8> {
     frame(RST_STREAM, 0, stream, &u32::from(reason).to_be_bytes())
 }
 
-pub(super) fn go_away(last: u32, reason: h2::Reason) -> Vec<u8> {
+pub(crate) fn go_away(last: u32, reason: h2::Reason) -> Vec<u8> {
     let payload = [last.to_be_bytes(), u32::from(reason).to_be_bytes()].concat();
     frame(GOAWAY, 0, 0, &payload)
 }
@@ -126,11 +122,11 @@ pub(super) fn go_away(last: u32, reason: h2::Reason) -> Vec<u8> {
 // === impl Reply ===
 
 impl Reply {
-    pub(super) fn go(bytes: Vec<u8>) -> Self {
+    pub(crate) fn go(bytes: Vec<u8>) -> Self {
         Self { bytes, then: Then::Go }
     }
 
-    pub(super) fn then(bytes: Vec<u8>, then: Then) -> Self {
+    pub(crate) fn then(bytes: Vec<u8>, then: Then) -> Self {
         Self { bytes, then }
     }
 }
@@ -139,12 +135,12 @@ impl Reply {
 
 impl Server {
     /// `settings` is the payload of the first SETTINGS frame of the first connection.
-    pub(super) async fn start(settings: &'static [u8], script: Script) -> Self {
-        let (acceptor, pem) = TLS.clone();
+    pub(crate) async fn start(settings: &'static [u8], script: Script) -> Self {
+        let acceptor = TLS.0.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://{}/", listener.local_addr().unwrap());
-        let counts = Arc::new(Seen::default());
-        let seen = Arc::clone(&counts);
+        let all = Arc::new(Seen::default());
+        let seen = Arc::clone(&all);
         tokio::spawn(async move {
             while let Ok((tcp, _)) = listener.accept().await {
                 let first = seen.connections.fetch_add(1, Ordering::SeqCst) == 0;
@@ -158,42 +154,38 @@ impl Server {
                 });
             }
         });
-        Self { url, pem, counts }
+        Self { url, seen: all }
     }
 
-    /// A target that leads here.
-    pub(super) fn target(&self, timeout: &str) -> Arc<Target> {
-        let spec = json!({
-            "type": "Webhook",
-            "webhook": {"url": self.url},
-            "connection": {"tls": {"caSecretRef": {"name": "s", "key": "ca"}}},
-            "delivery": {"timeout": timeout},
-        });
-        target_with(spec, &Values::default().with("s/ca", &self.pem))
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The certificate of the authority that signed its own.
+    pub(crate) fn authority() -> &'static str {
+        TLS.1.pem()
+    }
+
+    pub(crate) fn requests(&self) -> usize {
+        self.seen.requests.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.seen.connections.load(Ordering::SeqCst)
     }
 
     /// Every frame so far: kind and stream, in order of arrival.
-    pub(super) fn frames(&self) -> Vec<(u8, u32)> {
-        self.counts.frames.borrow().clone()
+    pub(crate) fn frames(&self) -> Vec<(u8, u32)> {
+        self.seen.frames.borrow().clone()
     }
 
     /// Waits until a frame of this kind came for this stream; answers how many frames came before it.
-    pub(super) async fn wait_frame(&self, kind: u8, stream: u32) -> usize {
+    pub(crate) async fn wait_frame(&self, kind: u8, stream: u32) -> usize {
         let find = |frames: &[(u8, u32)]| frames.iter().position(|it| *it == (kind, stream));
-        let mut frames = self.counts.frames.subscribe();
+        let mut frames = self.seen.frames.subscribe();
         let found = frames.wait_for(|frames| find(frames).is_some());
         let found = tokio::time::timeout(std::time::Duration::from_mins(1), found).await;
         find(&found.expect("the frame arrives").unwrap()).unwrap()
-    }
-}
-
-impl Counts for Server {
-    fn requests(&self) -> usize {
-        self.counts.requests.load(Ordering::SeqCst)
-    }
-
-    fn connections(&self) -> usize {
-        self.counts.connections.load(Ordering::SeqCst)
     }
 }
 
@@ -234,26 +226,4 @@ async fn converse(
             },
         }
     }
-}
-
-fn acceptor() -> (TlsAcceptor, String) {
-    let mut ca = CertificateParams::new(Vec::new()).unwrap();
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca_key = KeyPair::generate().unwrap();
-    let pem = ca.self_signed(&ca_key).unwrap().pem();
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()])
-        .unwrap()
-        .signed_by(&key, &Issuer::new(ca, ca_key))
-        .unwrap();
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    (TlsAcceptor::from(Arc::new(config)), pem)
 }
