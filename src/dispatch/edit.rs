@@ -40,6 +40,8 @@ struct Leaving<'a> {
     member: &'a Member,
     told: Told,
     matches: bool,
+    /// The alert says nothing any more, so that nothing is owed.
+    stale: bool,
 }
 
 // === impl State ===
@@ -171,6 +173,7 @@ impl State {
         let says = held.says().filter(|_| !new);
         let joining = Joining { says, restored: held.restored, now: now.wall };
         let content = Content::last_of(held);
+        let stale = held.says().is_none();
         let mut links = std::mem::take(&mut held.links);
         let mut told = false;
         links.retain_mut(|link| {
@@ -204,7 +207,8 @@ impl State {
             for (at, entry) in left {
                 let member = &old.members[at];
                 let slot = Slot { target: member.id, route: link.route, alert: id };
-                let leaving = Leaving { slot, delivery: &old, member, told: entry, matches };
+                let told = entry;
+                let leaving = Leaving { slot, delivery: &old, member, told, matches, stale };
                 let why = match self.plan.absence(
                     &old.key,
                     &member.recipient.target,
@@ -222,7 +226,9 @@ impl State {
             told |= link.told.iter().any(|told| told.resumed_now(now.wall));
             if matches && !link.matches {
                 told = true;
-                link.lose((id, &content), &mut self.desk, now);
+                if !stale {
+                    link.lose((id, &content), &mut self.desk, now);
+                }
             }
             let kept = link.matches || !link.is_blank();
             told |= !kept && !link.told.iter().all(Told::is_unknown);
@@ -348,7 +354,8 @@ impl Leaving<'_> {
         let in_flight = self.told.place == Place::InFlight;
         let open = self.told.open() || (in_flight && says.status == Status::Firing);
         let given_up = says.status == Status::Resolved && self.told.is_skipped(says.version);
-        let owed = !self.delivery.provisional && self.told.owes_change(says, self.matches);
+        let owed =
+            !self.stale && !self.delivery.provisional && self.told.owes_change(says, self.matches);
         desk.lanes.leave(self.slot, &mut self.told);
         if (open && !given_up) || owed {
             let mut entry = Entry {

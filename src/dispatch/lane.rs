@@ -294,6 +294,11 @@ impl Lanes {
         Some(self.lane(slot.target).resolves_owed)
     }
 
+    /// How many resolves are owed.
+    pub(super) fn resolves_owed(&self, target: TargetId) -> usize {
+        self.all[target.0 as usize].resolves_owed
+    }
+
     /// The resolve that is owed longest, perhaps; how many to try at most.
     pub(super) fn pop_resolve(&mut self, target: TargetId) -> Option<Slot> {
         self.lane(target).resolves.pop_front()

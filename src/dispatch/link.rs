@@ -139,7 +139,8 @@ impl Link {
                 if was_muted && !delivery.mutes(new) {
                     told.resume(joining.now);
                 }
-                if new.needs_every() {
+                // Nobody was told in another way, as far as an earlier process is concerned.
+                if new.needs_every() && old.provisional {
                     told.is_certain();
                 }
                 told

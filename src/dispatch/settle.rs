@@ -184,9 +184,10 @@ impl State {
     pub(super) fn bound_resolves(&mut self, now: Moment) {
         while let Some(newest) = self.desk.over.pop() {
             let mut tries = self.desk.lanes.resolves(newest.target);
-            let dropped =
-                self.with(newest, now, |entry| entry.newest_goes() && entry.drop_resolve());
-            if dropped == Some(true) {
+            let done = self.with(newest, now, |entry| {
+                !entry.is_owed_too_much() || (entry.newest_goes() && entry.drop_resolve())
+            });
+            if done != Some(false) {
                 continue;
             }
             while tries > 0 {
@@ -271,11 +272,11 @@ impl Entry<'_> {
         }
     }
 
-    /// The recipient still wants to hear it.
+    /// The recipient still wants to hear it, and not from its queue on disk.
     fn tries_on(&self, ticket: &Ticket) -> bool {
         let left_out =
             ticket.says.status == Status::Resolved && !self.member.recipient.send_resolved;
-        !self.is_muted() && !left_out
+        !self.is_muted() && !left_out && !self.member.needs_every()
     }
 
     /// A later start does not look for those who may know if the route does not want the alert, so the
@@ -340,6 +341,12 @@ impl Entry<'_> {
         self.close();
         self.tell_every();
         self.offer();
+    }
+
+    /// Something may have ended since the target was owed too many resolves.
+    fn is_owed_too_much(&self) -> bool {
+        let most = self.member.recipient.limits.queue.max_notifications as usize;
+        self.desk.lanes.resolves_owed(self.slot.target) > most
     }
 
     fn newest_goes(&mut self) -> bool {

@@ -1,9 +1,10 @@
 //! Routes and targets that go: nothing more is sent, and what stays open is said once.
 
-use fanfare::dispatch::Settled;
+use fanfare::{dispatch::Settled, publish::Source};
+use jiff::Timestamp;
 use serde_json::json;
 
-use super::world::{BEGIN, FAILED, World, recipient};
+use super::world::{BEGIN, FAILED, World, alert, recipient};
 
 /// x was told to a, y was not.
 fn world() -> World {
@@ -123,4 +124,22 @@ fn names_are_given_back() {
     }
     world.state.take_ended();
     assert!(format!("{:?}", world.state).len() < size + 1_000);
+}
+
+#[test]
+fn nothing_is_said_of_what_was_never_told_of_a_stale_alert() {
+    for leaves in [
+        |world: &mut World| world.routes.clear(),
+        |world: &mut World| world.route("r", json!({"matcherExpr": "alertname=y"}), &["a"]),
+    ] {
+        let mut world = World::new(&["a"]);
+        let mut firing = alert("x", BEGIN, BEGIN, BEGIN);
+        (firing.ends_at, firing.timeout) = (Timestamp::MAX, true);
+        world.accept(firing, Source::Webhook);
+        world.wait(24 * 3_600);
+        world.ended.clear();
+        leaves(&mut world);
+        world.configure();
+        assert!(world.ended.is_empty(), "it was superseded when it went stale");
+    }
 }

@@ -3,11 +3,11 @@
 use fanfare::{
     alert::Status,
     api::Semantics,
-    dispatch::{Limits, Origin},
+    dispatch::{Limits, Origin, Settled},
 };
 use serde_json::json;
 
-use super::world::{BEGIN, World, recipient};
+use super::world::{BEGIN, BLOCKED, FAILED, UNSURE, World, recipient};
 
 fn world() -> World {
     let mut world = World::new(&["a", "b"]);
@@ -118,4 +118,33 @@ fn without_send_resolved_only_firings_are_queued() {
     world.wait(1);
     world.fires("x", world.now);
     assert_eq!(queued(&mut world), [Status::Firing, Status::Firing]);
+}
+
+fn needs_every(world: &mut World) {
+    world.edit("a", |one| one.limits.semantics = Semantics::Every);
+}
+
+#[test]
+fn what_is_in_flight_when_every_transition_becomes_needed_is_queued_if_it_fails() {
+    for outcome in [FAILED, BLOCKED, Settled::Rejected, Settled::Cancelled] {
+        let mut world = World::new(&["a"]);
+        world.fires("x", BEGIN);
+        let (_, ticket) = world.take("a").unwrap();
+        needs_every(&mut world);
+        assert!(queued(&mut world).is_empty(), "one way at a time");
+        world.settle(ticket, outcome);
+        world.commit();
+        assert_eq!(queued(&mut world), [Status::Firing], "{outcome:?}");
+        assert!(world.state.owed().is_empty());
+    }
+}
+
+#[test]
+fn who_may_have_heard_before_every_transition_was_needed_hears_of_the_end() {
+    let mut world = World::new(&["a"]);
+    world.fires("x", BEGIN);
+    world.send(UNSURE);
+    world.ends("x", BEGIN);
+    needs_every(&mut world);
+    assert_eq!(queued(&mut world), [Status::Resolved]);
 }

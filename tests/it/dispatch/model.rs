@@ -1,8 +1,8 @@
 //! Random histories against a naive model of what is owed.
 //!
 //! The model is the rules, written down without queues, numbers or timers: after each step it says for every
-//! (route, alert, target) whether something is owed, and what came to its end without being
-//! told. The state must say the same. Beside that it keeps what really reached each receiver,
+//! (route, alert, target) whether something is owed, what came to its end without being told, and what
+//! waits on disk for targets that need every transition. The state must say the same. Beside that it keeps what really reached each receiver,
 //! crashes included, and judges that: nothing out of order, nothing resolved that nobody heard of,
 //! nothing left open, no notification twice but after a loss of what was told.
 //!
@@ -12,6 +12,7 @@
 mod editing;
 mod ledger;
 mod passing;
+mod queue;
 mod script;
 mod sender;
 mod sending;

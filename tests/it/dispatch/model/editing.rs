@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fanfare::{alert::Status, dispatch::Why};
+use fanfare::{alert::Status, api::Semantics, dispatch::Why};
 use serde_json::json;
 
 use super::{
@@ -17,8 +17,8 @@ impl Script {
         let before = self.world.routes.clone();
         let routes = &mut self.world.routes;
         let route = if self.rng.bool() { "r" } else { "s" };
-        let kind = self.rng.u32(0..7);
-        if kind != 0 && kind < 5 && routes.values().any(|route| route.rejected) {
+        let kind = self.rng.u32(0..8);
+        if kind != 0 && kind < 6 && routes.values().any(|route| route.rejected) {
             return;
         }
         match kind {
@@ -40,11 +40,12 @@ impl Script {
                 }
             }
             3 => {
+                let target = if target == "a" { "b" } else { target };
                 let recipients = &mut routes.get_mut("r").unwrap().recipients;
-                if recipients.len() == 2 {
-                    recipients.pop();
+                if let Some(at) = recipients.iter().position(|one| *one.target.name == *target) {
+                    recipients.remove(at);
                 } else {
-                    let mut back = recipient("b");
+                    let mut back = recipient(target);
                     back.limits = recipients[0].limits;
                     recipients.push(back);
                 }
@@ -57,6 +58,16 @@ impl Script {
                 }
             }
             5 => {
+                let all = routes.values_mut().flat_map(|route| &mut route.recipients);
+                for one in all.filter(|one| *one.target.name == *target) {
+                    let semantics = &mut one.limits.semantics;
+                    *semantics = match semantics {
+                        Semantics::Latest => Semantics::Every,
+                        Semantics::Every => Semantics::Latest,
+                    };
+                }
+            }
+            6 => {
                 if let Some(route) = routes.get_mut(route) {
                     route.rejected ^= true;
                 }
@@ -122,6 +133,7 @@ impl Script {
                 }
                 for one in &route.recipients {
                     let target = one.target.name.to_string();
+                    let every = one.limits.semantics == Semantics::Every;
                     let muted = suspended(route) || one.suspended;
                     let was_muted = before.get(&name).is_some_and(|old| {
                         suspended(old)
@@ -134,9 +146,11 @@ impl Script {
                         Some(entry) if was_muted && !muted && !restored => {
                             entry.resume(now);
                         }
+                        Some(entry) if restored && every => entry.maybe.clear(),
                         Some(_) => {}
                         None => {
-                            let entry = joining(says, now, restored && link.matches);
+                            let unknown = restored && link.matches && !every;
+                            let entry = joining(says, now, unknown);
                             link.entries.insert(target.clone(), entry);
                         }
                     }
@@ -147,7 +161,8 @@ impl Script {
                     let entry = &link.entries[&target];
                     if matched
                         && !link.matches
-                        && says.status == Status::Firing
+                        && !every
+                        && says.fires()
                         && entry.flying.is_none()
                         && entry.owes_change(says, true)
                         && entry.letter != Some(says.version)
@@ -168,8 +183,10 @@ impl Script {
                 let at = (which, name.clone());
                 if wants(route, which) && !self.known.links.contains_key(&at) {
                     let entries = route.recipients.iter();
-                    let entries = entries
-                        .map(|one| (one.target.name.to_string(), joining(says, now, restored)));
+                    let entries = entries.map(|one| {
+                        let unknown = restored && one.limits.semantics == Semantics::Latest;
+                        (one.target.name.to_string(), joining(says, now, unknown))
+                    });
                     let link = Link { matches: true, entries: entries.collect() };
                     self.known.links.insert(at, link);
                 }
@@ -195,7 +212,12 @@ impl Script {
     pub(super) fn restart(&mut self, lossless: bool) {
         // A process that starts with a route that can't be used does not know what it leaves out.
         let unusable = self.world.routes.values_mut().filter(|route| route.rejected);
-        unusable.flat_map(|route| &mut route.recipients).for_each(|one| one.send_resolved = true);
+        self.limits_unknown = false;
+        for one in
+            unusable.inspect(|_| self.limits_unknown = true).flat_map(|route| &mut route.recipients)
+        {
+            (one.send_resolved, one.limits.semantics) = (true, Semantics::Latest);
+        }
         for flight in std::mem::take(&mut self.flights) {
             if !flight.stale && self.rng.bool() {
                 self.arrive(&flight.key, flight.said, flight.era);
@@ -209,7 +231,10 @@ impl Script {
         }
         self.known = self.disk.clone();
         self.blocked.clear();
+        self.crowded.clear();
         self.grace = self.world.now + 300;
+        let now = self.world.now;
+        self.sent.iter_mut().flatten().for_each(|sent| sent.restart(now));
         for ((which, _), link) in &mut self.known.links {
             let version = self.sent[*which].as_ref().unwrap().says().version;
             let matched = std::mem::take(&mut link.matches);
@@ -231,6 +256,10 @@ impl Script {
     pub(super) fn absorb(&mut self) {
         let now = self.world.now;
         for key in self.keys() {
+            if self.needs_every(&key) {
+                self.tell_every(&key);
+                continue;
+            }
             let sends = self.sends_resolved(&key);
             let (says, matches) = self.says(&key);
             let entry = self.entry(&key);
@@ -243,6 +272,7 @@ impl Script {
                 self.got.remove(&key);
             }
         }
+        self.overflow();
     }
 }
 
@@ -250,7 +280,7 @@ impl Script {
 fn rejoin(entry: &mut Entry, says: Says, now: i64) {
     if entry.is_blank() {
         *entry = joining(says, now, false);
-    } else if says.status == Status::Firing {
+    } else if says.fires() {
         entry.resume(now);
     }
 }
@@ -260,9 +290,9 @@ fn joining(says: Says, now: i64, restored: bool) -> Entry {
     let mut entry = Entry::default();
     if restored {
         entry.maybe.push(Status::Firing);
-    } else if says.status == Status::Firing {
+    } else if says.fires() {
         entry.resumed = Some(now);
-    } else {
+    } else if !says.stale {
         entry.closed = Some(says.version);
     }
     entry

@@ -49,13 +49,14 @@ impl Entry {
     /// What the alert says is news to the target.
     pub(super) fn owes_change(&self, says: Says, matches: bool) -> bool {
         match says.status {
+            _ if says.stale => false,
             Status::Firing => matches && !self.settled(says),
             Status::Resolved => self.open() && self.closed != Some(says.version),
         }
     }
 
     pub(super) fn repeat_due(&self, says: Says) -> Option<i64> {
-        let repeats = says.status == Status::Firing && self.settled(says);
+        let repeats = says.fires() && self.settled(says);
         repeats.then(|| self.at.map_or(i64::MIN, |at| at + REPEAT))
     }
 

@@ -5,6 +5,7 @@ use fanfare::{
     dispatch::{Recipient, Why},
     publish::Source,
 };
+use jiff::Timestamp;
 
 use super::{
     super::world::alert,
@@ -20,18 +21,18 @@ impl Script {
             Some(sent) if !fresh || sent.fires => sent.starts,
             _ => now,
         };
-        self.post(which, starts, now + 300);
+        let source = self.post(which, starts, None);
         if self.sent[which].is_some() {
-            self.change(which, |sent| sent.fire(starts, now));
+            self.change(which, |sent| sent.fire(starts, source, now));
         } else {
-            self.hold(which, starts);
+            self.hold(which, starts, source);
         }
         self.flushed();
     }
 
     /// A new alert: everyone whom its routes reach surely heard nothing.
-    fn hold(&mut self, which: usize, starts: i64) {
-        self.sent[which] = Some(Sent::new(starts, self.world.now));
+    fn hold(&mut self, which: usize, starts: i64, source: Source) {
+        self.sent[which] = Some(Sent::new(starts, source, self.world.now));
         let entry = |target: &Recipient| (target.target.name.to_string(), Entry::default());
         for (name, route) in &self.world.routes {
             if wants(route, which) {
@@ -40,25 +41,33 @@ impl Script {
                 self.known.links.insert((which, name.clone()), link);
             }
         }
+        self.skip_muted(which);
     }
 
     pub(super) fn end(&mut self, which: usize) {
         let now = self.world.now;
         let Some(sent) = &self.sent[which] else {
-            self.post(which, now - 5, now);
+            self.post(which, now - 5, Some(now));
             self.flushed();
             return;
         };
         let (starts, ends) = (sent.starts, sent.end_to_send(now));
-        self.post(which, starts, ends);
-        self.change(which, |sent| sent.end(now));
+        let source = self.post(which, starts, Some(ends));
+        self.change(which, |sent| sent.end(source, now));
         self.flushed();
     }
 
-    pub(super) fn post(&mut self, which: usize, starts: i64, ends: i64) {
+    /// Posts an alert in one wire form or the other; it fires if it has no end.
+    fn post(&mut self, which: usize, starts: i64, ends: Option<i64>) -> Source {
         let now = self.world.now;
-        let accepted = self.world.accept(alert(ALERTS[which], starts, ends, now), Source::V2);
+        let mut alert = alert(ALERTS[which], starts, ends.unwrap_or(now + 300), now);
+        let source = if self.rng.u8(0..4) == 0 { Source::Webhook } else { Source::V2 };
+        if source == Source::Webhook && ends.is_none() {
+            (alert.ends_at, alert.timeout) = (Timestamp::MAX, true);
+        }
+        let accepted = self.world.accept(alert, source);
         assert_eq!((accepted.alerts, accepted.refused), (1, 0));
+        source
     }
 
     pub(super) fn wait(&mut self, seconds: i64) {
@@ -104,7 +113,8 @@ impl Script {
             let entry = self.entry(&key);
             let lettered = says.status == Status::Firing && entry.letter == Some(says.version);
             let old = entry.owes(says, matches, now) && entry.expires(says) <= now;
-            if old && !lettered && entry.flying.is_none() && !self.is_muted(&key) {
+            let idle = entry.flying.is_none() && !self.is_muted(&key) && !self.needs_every(&key);
+            if old && !lettered && idle {
                 if self.blocked.contains(&key.2) {
                     self.entry(&key).resumed = Some(now);
                 } else {
@@ -121,12 +131,16 @@ impl Script {
         for (which, name) in ALERTS.iter().enumerate() {
             let held = self.world.disk.alerts.values();
             let held = held.filter(|one| one.alert.label("alertname") == *name).count();
-            let Some(sent) = self.sent[which].as_ref().filter(|_| held == 0) else { continue };
+            let Some(sent) = self.sent[which].clone().filter(|_| held == 0) else { continue };
             assert!(sent.is_old(self.world.now), "forgotten too early");
             for key in self.keys().iter().filter(|key| key.0 == which) {
                 let (says, matches) = self.says(key);
                 assert!(!self.entry(key).owes_change(says, matches), "forgotten though owed");
                 assert!(self.entry(key).flying.is_none(), "forgotten while in flight");
+            }
+            // Nobody is told of the end of what went stale: it is not known to be over.
+            if sent.stale {
+                self.got.retain(|key, _| key.0 != which);
             }
             self.sent[which] = None;
             self.eras[which] += 1;
@@ -147,22 +161,25 @@ impl Script {
             let matches = self.says(&key).1;
             let entry = self.entry(&key);
             let overtaken = match entry.flying {
-                Some(version) => version != was.version && (matches || entry.open()),
+                Some(version) => version != was.version && (matches || entry.open()) && !was.stale,
                 None => entry.owes_change(was, matches) && entry.letter != Some(was.version),
             };
-            if overtaken {
+            if overtaken && !self.needs_every(&key) {
                 self.expect(&key, was.status, Why::Superseded, false);
             }
             self.entry(&key).news();
             self.close(&key);
         }
+        self.skip_muted(which);
     }
 
     /// Who surely heard nothing need not hear of the end.
     pub(super) fn close(&mut self, key: &Key) {
         let (says, matches) = self.says(key);
+        let every = self.needs_every(key);
         let entry = self.entry(key);
         if says.status == Status::Resolved
+            && !every
             && entry.flying.is_none()
             && !entry.open()
             && (matches || !entry.is_blank())

@@ -8,19 +8,24 @@ use std::{
 
 use fanfare::{
     alert::Status,
-    dispatch::{Ended, Settled, Ticket, Verdict, Why},
+    api::{Semantics, WhenFull},
+    dispatch::{Ended, Settings, Settled, Ticket, Verdict, Why},
 };
 use fastrand::Rng;
 use serde_json::json;
 
 use super::{
-    super::world::{BLOCKED, FAILED, RouteOf, UNSURE, World, key},
+    super::world::{BLOCKED, FAILED, RouteOf, UNSURE, World, key, settings},
     ledger::{Entry, MAX_AGE, MAX_ATTEMPTS, REPEAT},
-    sender::{Says, Sent},
+    sender::{Says, Sent, WEBHOOK_MAX_AGE},
 };
 
 pub(super) const ALERTS: [&str; 2] = ["x", "y"];
-pub(super) const TARGETS: [&str; 2] = ["a", "b"];
+/// At first the last one needs every transition.
+pub(super) const TARGETS: [&str; 3] = ["a", "b", "e"];
+
+/// A little more than two weeks.
+pub(super) const FORTNIGHT: i64 = 15 * 24 * 3_600;
 
 /// Alert, route, target.
 pub(super) type Key = (usize, String, String);
@@ -72,25 +77,44 @@ pub(super) struct Script {
     pub(super) blocked: BTreeSet<String>,
     pub(super) grace: i64,
     pub(super) expected: Vec<String>,
+    /// Transitions that belong into the queue on disk.
+    pub(super) queued: Vec<(Key, Status)>,
+    /// How many resolves a target may be owed.
+    pub(super) most_resolves: usize,
+    /// Targets that may be owed more, because too much was in flight to end it.
+    pub(super) crowded: BTreeSet<String>,
+    /// The process started with a route that can't be used, and does not know the limits of its targets.
+    pub(super) limits_unknown: bool,
+    /// So much of what ended was looked at.
+    pub(super) looked_at: usize,
     pub(super) flights: Vec<Flight>,
     pub(super) got: BTreeMap<Key, Vec<Got>>,
 }
 
 impl Script {
     pub(super) fn new(seed: u64) -> Self {
-        let mut world = World::new(&TARGETS);
+        let mut rng = Rng::with_seed(seed);
+        let webhook_max_age = Duration::from_secs(WEBHOOK_MAX_AGE.unsigned_abs());
+        let mut world = World::with(Settings { webhook_max_age, ..settings() }, &TARGETS);
         world.repeat = REPEAT;
+        let most_resolves = [1, 2, 1_000][rng.usize(0..3)];
         world.route("s", json!({"matcherExpr": "alertname=x"}), &TARGETS);
         for route in world.routes.values_mut() {
             for one in &mut route.recipients {
                 one.limits.max_age = Duration::from_secs(MAX_AGE.unsigned_abs());
                 one.limits.max_attempts = Some(MAX_ATTEMPTS);
+                one.limits.queue.max_notifications = most_resolves;
+                match &*one.target.name {
+                    "b" => one.limits.queue.when_full = WhenFull::DeadLetterNewest,
+                    "e" => one.limits.semantics = Semantics::Every,
+                    _ => {}
+                }
             }
         }
         world.routes.get_mut("s").unwrap().recipients[1].send_resolved = false;
         world.configure();
         Self {
-            rng: Rng::with_seed(seed),
+            rng,
             world,
             sent: [None, None],
             eras: [0, 0],
@@ -99,6 +123,11 @@ impl Script {
             blocked: BTreeSet::new(),
             grace: 0,
             expected: Vec::new(),
+            queued: Vec::new(),
+            most_resolves: most_resolves as usize,
+            crowded: BTreeSet::new(),
+            limits_unknown: false,
+            looked_at: 0,
             flights: Vec::new(),
             got: BTreeMap::new(),
         }
@@ -114,7 +143,7 @@ impl Script {
 
     pub(super) fn step(&mut self) {
         let which = self.rng.usize(0..2);
-        let target = TARGETS[self.rng.usize(0..2)];
+        let target = TARGETS[self.rng.usize(0..3)];
         match self.rng.u32(0..34) {
             0..5 => {
                 let fresh = self.rng.bool();
@@ -122,7 +151,10 @@ impl Script {
             }
             5..8 => self.end(which),
             8..12 => {
-                let seconds = [1, 10, 30, 90, 130, 310, 800][self.rng.usize(0..7)];
+                let seconds = match self.rng.u32(0..40) {
+                    0 => FORTNIGHT,
+                    at => [1, 10, 30, 90, 130, 310, 800][at as usize % 7],
+                };
                 self.wait(seconds);
             }
             12..20 => self.take(target),
@@ -202,8 +234,12 @@ impl Script {
 }
 
 pub(super) fn wants(route: &RouteOf, which: usize) -> bool {
-    let matches = route.spec["matcherExpr"].as_str();
-    !suspended(route) && matches.is_none_or(|text| text.ends_with(ALERTS[which]))
+    !suspended(route) && matches(route, which)
+}
+
+/// The route would take the alert if it was not suspended.
+pub(super) fn matches(route: &RouteOf, which: usize) -> bool {
+    route.spec["matcherExpr"].as_str().is_none_or(|text| text.ends_with(ALERTS[which]))
 }
 
 /// Nothing is sent for the route: it is suspended, or can't be used at present.

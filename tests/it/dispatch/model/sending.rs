@@ -24,6 +24,7 @@ impl Script {
         assert_eq!(notification.status, says.status, "{key:?}");
         let taken = (key.clone(), notification.id.clone());
         assert!(!self.known.acknowledged.contains(&taken), "told twice: {key:?}");
+        assert!(!self.needs_every(&key), "not from the queue on disk: {key:?}");
         let entry = self.entry(&key);
         assert!(entry.owes(says, matches, now), "sent though not owed: {key:?} {entry:?}");
         assert_eq!(entry.flying, None, "two in flight: {key:?}");
@@ -76,7 +77,8 @@ impl Script {
         let (now, muted) = (self.world.now, self.is_muted(&key));
         let left_out = said.status == Status::Resolved && !self.sends_resolved(&key);
         let wanted = matches || said.status == Status::Resolved;
-        let current = says.version == said.version && wanted && !muted && !left_out;
+        let every = self.needs_every(&key);
+        let current = says.version == said.version && wanted && !muted && !left_out && !every;
         let entry = self.entry(&key);
         entry.flying = None;
         let too_old = entry.expires(says) <= now;

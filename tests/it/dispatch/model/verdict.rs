@@ -8,13 +8,15 @@ use serde_json::json;
 
 use super::{
     super::world::FAILED,
-    script::{ALERTS, Script, TARGETS, key_of, suspended},
+    script::{ALERTS, FORTNIGHT, Script, TARGETS, key_of, suspended},
 };
 
 impl Script {
     /// The state owes what the rules say, and what ended is what the rules say.
     pub(super) fn compare(&mut self) {
         self.world.ended.extend(self.world.state.take_ended());
+        self.overflow();
+        self.looked_at = 0;
         let ended = std::mem::take(&mut self.world.ended);
         let mut ended: Vec<String> = ended
             .iter()
@@ -30,6 +32,7 @@ impl Script {
         ended.sort();
         self.expected.sort();
         assert_eq!(ended, std::mem::take(&mut self.expected), "what ended, and what the rules say");
+        self.compare_queue();
         let owed = self.world.state.owed();
         let now = self.world.now;
         for target in TARGETS {
@@ -37,10 +40,11 @@ impl Script {
             for key in self.keys().iter().filter(|key| *key.2 == *target) {
                 let ((says, matches), muted) = (self.says(key), self.is_muted(key));
                 let paused = muted && !suspended(&self.world.routes[&key.1]);
+                let every = self.needs_every(key);
                 let entry = self.entry(key);
                 let told_later = (!muted && entry.owes(says, matches, now))
                     || (paused && entry.owes_change(says, matches));
-                expected += usize::from(entry.flying.is_some() || told_later);
+                expected += usize::from(entry.flying.is_some() || (told_later && !every));
             }
             let counts = owed.iter().find(|(key, _)| *key.name == *target);
             let counts = counts.map(|(_, counts)| *counts).unwrap_or_default();
@@ -102,6 +106,7 @@ impl Script {
         self.wait(40 * 60);
         let counts = self.world.state.counts();
         assert_eq!(counts, Counts { expired: counts.expired, ..Counts::default() });
+        self.wait(FORTNIGHT);
         assert_eq!(self.world.state.next_due(self.world.moment()), None);
         assert!(self.world.disk.alerts.is_empty() && self.world.disk.told.is_empty());
         assert!(self.world.state.owed().is_empty());
