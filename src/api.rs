@@ -11,7 +11,10 @@ pub mod crd;
 pub mod defaults;
 mod delivery;
 mod duration;
+mod fallback;
+mod grouping;
 mod health;
+mod interval;
 mod key;
 mod policy;
 mod reason;
@@ -29,11 +32,14 @@ pub use connection::{
 };
 pub use delivery::{CircuitBreaker, Delivery, Flow, FlowQueue, FlowRateLimit, RateUnit};
 pub use duration::{Duration, ParseDurationError};
+pub use fallback::{Fallback, FallbackMode};
+pub use grouping::{Grouping, InhibitRule};
 pub use health::{HealthCheck, HealthCheckType, HttpCheck, HttpCheckMethod};
+pub use interval::{MONTHS, TimeInterval, TimeRange, WEEKDAYS};
 pub use key::{ParseKeyError, RouteKey, TargetKey};
 pub use policy::{
-    BackoffPolicy, BreakerPolicy, DeliveryPolicy, Jitter, QueueLimit, RateLimit, RetryPolicy,
-    Semantics, WhenFull,
+    BackoffPolicy, BreakerPolicy, DeliveryPolicy, Jitter, Overflow, QueueLimit, RateLimit,
+    RetryPolicy, Semantics, WhenFull,
 };
 pub use reason::Reason;
 pub use refs::Named;

@@ -15,9 +15,9 @@ mod shadow;
 mod table;
 
 pub use grouping::{GroupBy, Grouping};
-pub use hours::Hours;
+pub use hours::{Hours, HoursError};
 pub use inhibit::InhibitRule;
 pub use matcher::{Matcher, MatcherError, Matchers};
 pub use regex::PatternError;
-pub use route::{Rejection, Route, RouteSettings, TargetName};
+pub use route::{Fallback, Rejection, Route, RouteSettings, TargetName};
 pub use table::RouteTable;

@@ -3,8 +3,8 @@
 //! The derive macros give the raw definitions; [`all`] finishes them:
 //! - `nullable` goes: the server then drops a `null` instead of storing it, and `has()` means the same
 //!   everywhere.
-//! - Defaults go, except three that the server needs: `suspend` (a selectable field), `targets[].namespace` (a
-//!   key of a list map) and `status` (so that a new object says `Unknown`, reason `Pending`, at once). Every other
+//! - Defaults go, except those that the server needs: `suspend` (a selectable field), `targets[].namespace` (a
+//!   key of a list map), the fallback's too, and `status` (so that a new object says `Unknown`, reason `Pending`, at once). Every other
 //!   default lives in [`super::defaults`], because a default that was written into stored objects cannot improve.
 //! - Descriptions are unwrapped: one line per paragraph. (Enums have an empty description of their own, because
 //!   it would replace that of an optional field; a field's text lists the values.)
@@ -72,6 +72,10 @@ fn finish(
     for (pointer, default) in [
         ("/properties/spec/properties/suspend", json!(false)),
         ("/properties/spec/properties/targets/items/properties/namespace", json!("")),
+        (
+            "/properties/spec/properties/fallback/properties/targets/items/properties/namespace",
+            json!(""),
+        ),
         ("/properties/status", pending_status(conditions)),
     ] {
         if let Some(Value::Object(property)) = schema.pointer_mut(pointer) {
@@ -182,6 +186,7 @@ mod tests {
         assert_eq!(
             defaults,
             [
+                "AlertRoute.spec.fallback.targets.namespace",
                 "AlertRoute.spec.suspend",
                 "AlertRoute.spec.targets.namespace",
                 "AlertRoute.status",
@@ -234,11 +239,16 @@ mod tests {
             let text = description(&format!("{target}.{path}"));
             assert!(text.ends_with(&format!("Default: {default}.")), "{path}: {text}");
         }
-        let text = description("AlertRoute.spec.repeatInterval");
-        assert!(
-            text.ends_with(&format!("Default: {}.", time(defaults::REPEAT_INTERVAL))),
-            "{text}"
-        );
+        for (field, default) in [
+            ("repeatInterval", time(defaults::REPEAT_INTERVAL)),
+            ("grouping.wait", time(defaults::GROUP_WAIT)),
+            ("grouping.interval", time(defaults::GROUP_INTERVAL)),
+            ("fallback.after", time(defaults::FALLBACK_AFTER)),
+            ("fallback.mode", "Instead".to_owned()),
+        ] {
+            let text = description(&format!("AlertRoute.spec.{field}"));
+            assert!(text.ends_with(&format!("Default: {default}.")), "{field}: {text}");
+        }
         assert_eq!(defaults::BREAKER_WINDOW.as_secs(), 60);
         assert_eq!(defaults::CHECK_INTERVAL.get().as_secs(), 60);
         assert_eq!(defaults::SKIP_IF_DELIVERED_WITHIN.get().as_secs(), 60);
@@ -264,7 +274,7 @@ mod tests {
                 assert!(text.contains(&limits), "{path}: {text}");
             }
         }
-        assert_eq!(durations, 14);
+        assert_eq!(durations, 17);
     }
 
     #[test]

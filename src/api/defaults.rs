@@ -41,6 +41,12 @@ pub const MAX_EJECTION_TIME: StdDuration = StdDuration::from_mins(5);
 pub const MAX_NOTIFICATIONS: u32 = 10_000;
 /// `spec.repeatInterval` of a route.
 pub const REPEAT_INTERVAL: StdDuration = StdDuration::from_hours(4);
+/// `spec.grouping.wait` of a route.
+pub const GROUP_WAIT: StdDuration = StdDuration::from_secs(30);
+/// `spec.grouping.interval` of a route.
+pub const GROUP_INTERVAL: StdDuration = StdDuration::from_mins(5);
+/// `spec.fallback.after` of a route.
+pub const FALLBACK_AFTER: StdDuration = StdDuration::from_mins(2);
 /// `spec.flow.maxInFlight`.
 pub const MAX_IN_FLIGHT: i32 = 8;
 /// `spec.healthCheck.interval`.
@@ -187,7 +193,7 @@ mod tests {
                     "jitter": "Full", "retryAfterMax": "15m", "maxAge": "24h", "semantics": "Latest"
                 },
                 "flow": {
-                    "maxInFlight": 8,
+                    "maxInFlight": 8, "overflow": "Hold",
                     "queue": {"maxNotifications": 10000, "whenFull": "DeadLetterOldest"}
                 },
                 "circuitBreaker": {

@@ -10,7 +10,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BackoffPolicy, Duration, Jitter, Semantics, WhenFull, rules};
+use super::{BackoffPolicy, Duration, Jitter, Overflow, Semantics, WhenFull, rules};
 
 /// How notifications are delivered: time limit, retries, how long they are kept.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -78,6 +78,11 @@ pub struct Flow {
     /// Minute with burst 500; no limit for Webhook, Alertmanager and Log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<FlowRateLimit>,
+    /// What becomes of notifications beyond rateLimit. Hold: each waits for its turn. Digest: all that wait go out
+    /// as one message per route, which names the alerts or counts them; only for Slack, Webhook and Log, and not
+    /// with delivery.semantics Every. Default: Digest for Slack, Hold for the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overflow: Option<Overflow>,
     /// What may wait for this target. Default: 10000 notifications.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<FlowQueue>,

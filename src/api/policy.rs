@@ -16,6 +16,8 @@ pub struct DeliveryPolicy {
     pub breaker: BreakerPolicy,
     /// How many notifications may be sent in which time; `None`: no limit.
     pub rate: Option<RateLimit>,
+    /// What becomes of notifications beyond `rate`.
+    pub overflow: Overflow,
     /// What may wait.
     pub queue: QueueLimit,
     /// Whether the target needs the latest state or every transition.
@@ -111,6 +113,17 @@ pub enum WhenFull {
     DeadLetterOldest,
     /// The one that just came.
     DeadLetterNewest,
+}
+
+/// What becomes of notifications beyond the rate limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(description = "")]
+pub enum Overflow {
+    /// Each waits for its turn.
+    #[default]
+    Hold,
+    /// They go out as one message per route.
+    Digest,
 }
 
 /// What a target needs to be told.

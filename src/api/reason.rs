@@ -94,6 +94,8 @@ reasons! {
     Accepted,
     /// A matcher does not compile.
     InvalidMatcher,
+    /// A time interval names a time zone that does not exist, or can't be read.
+    InvalidTimeInterval,
     /// A `final` route of the namespace takes every alert first.
     Shadowed,
     /// `scope: Cluster` is not allowed in this namespace.

@@ -11,7 +11,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Duration, rules};
+use super::{Condition, Duration, Fallback, Grouping, InhibitRule, TimeInterval, rules};
 
 /// Which alerts go to which targets: matchers pick the alerts, targets and targetSelector the receivers.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -83,11 +83,35 @@ pub struct AlertRouteSpec {
     /// whenUnhealthy. Default: Send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when_degraded: Option<WhenDegraded>,
+    /// How alerts are put together into one notification. Default: not at all, each alert is told on its own and
+    /// at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grouping: Option<Grouping>,
     /// Time after which a target is told again about an alert that still fires, from 1m to 720h (30 days).
     /// Default: 4h.
     #[x_kube(validation = rules::duration_between("1m", "720h"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat_interval: Option<Duration>,
+    /// Who is told when no target could be. Default: nobody; what the targets missed is told when they are back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
+    /// When the route tells anybody, at most 32 intervals: inside one of them. Outside, alerts wait; what is still
+    /// so is told when the next interval begins. Default: always.
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub active_time_intervals: Vec<TimeInterval>,
+    /// When the route tells nobody, at most 32 intervals: inside any of them, whatever activeTimeIntervals says.
+    /// What is still so is told afterwards. Default: never.
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mute_time_intervals: Vec<TimeInterval>,
+    /// Alerts that keep other alerts of this route quiet, at most 16 rules. Default: none.
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inhibit: Vec<InhibitRule>,
 }
 
 /// Which alerts a route sees.

@@ -6,6 +6,8 @@
 //! A regular expression inside a rule is RE2 on the server and the `regex` crate here: only syntax that both
 //! share is used.
 
+pub(super) mod interval;
+
 use kube::core::Rule;
 
 /// GEP-2257: one to four groups of up to five digits and a unit.
@@ -116,6 +118,27 @@ pub(super) fn immutable_type() -> Rule {
     rule(
         "self == oldSelf",
         "type cannot be changed: delete this PublishTarget and create it anew, or create another one beside it",
+    )
+}
+
+const DIGEST: &str =
+    "!has(self.flow) || !has(self.flow.overflow) || self.flow.overflow != 'Digest'";
+
+/// A digest needs a receiver that can read several alerts in one message.
+pub(super) fn digest_type() -> Rule {
+    rule(
+        format!("{DIGEST} || self.type in ['Slack', 'Webhook', 'Log']"),
+        "flow.overflow Digest sums alerts up in one message, which this type cannot take, because it opens and closes alerts one by one: use Hold, or remove overflow",
+    )
+}
+
+/// A digest leaves changes out.
+pub(super) fn digest_semantics() -> Rule {
+    rule(
+        format!(
+            "{DIGEST} || !has(self.delivery) || !has(self.delivery.semantics) || self.delivery.semantics != 'Every'"
+        ),
+        "flow.overflow Digest sums changes up, delivery.semantics Every promises each of them: use overflow Hold, or semantics Latest",
     )
 }
 

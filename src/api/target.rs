@@ -43,6 +43,8 @@ use super::{
         "!has(self.log) || self.type == 'Log'",
         "set log only when type is Log: remove log or change the type"
     ),
+    validation = rules::digest_type(),
+    validation = rules::digest_semantics(),
     validation = rules::rule(
         "!has(self.payload) || self.type == 'Webhook'",
         "payload only has an effect on type Webhook, the other types have a form of their own: remove payload"

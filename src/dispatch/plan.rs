@@ -96,6 +96,8 @@ pub struct Limits {
     pub queue: QueueLimit,
     /// Whether it needs the latest state or every transition.
     pub semantics: Semantics,
+    /// What is owed beyond the rate limit goes out as one message per route.
+    pub digest: bool,
 }
 
 /// What a plan says of a target that a route no longer reaches.
@@ -170,6 +172,7 @@ impl Default for Limits {
             unhealthy_interval: Duration::from_secs(15),
             queue: QueueLimit::default(),
             semantics: Semantics::default(),
+            digest: false,
         }
     }
 }

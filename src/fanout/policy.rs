@@ -5,8 +5,11 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use crate::{
-    api::{DeliveryPolicy, HealthState, Reason, TargetKey, WhenDegraded, WhenUnhealthy},
-    dispatch::{Limits, Plan, Recipient, Role, RouteTerms, Verdict},
+    api::{
+        self, DeliveryPolicy, HealthState, Overflow, Reason, Semantics, TargetKey, WhenDegraded,
+        WhenUnhealthy,
+    },
+    dispatch::{FallbackMode, FallbackTerms, Limits, Plan, Recipient, Role, RouteTerms, Verdict},
     registry::{
         HealthPolicy, ResolvedRoute, RouteEntry, RouteTarget, Snapshot, Target, TargetEntry,
     },
@@ -82,31 +85,7 @@ pub(crate) fn recipients(snapshot: &Snapshot, last: &mut LastLimits) -> Plan {
             plan.keep(key.clone());
             continue;
         };
-        let usable =
-            resolved.targets.iter().map(|RouteTarget { target, send_resolved }| Recipient {
-                target: target.key.clone(),
-                uid: target.uid.clone(),
-                send_resolved: *send_resolved,
-                suspended: target.suspended(),
-                limits: limits((&target.policy, &target.health)),
-                role: Role::default(),
-            });
-        let unusable = resolved.rejected.iter().filter_map(|target| {
-            Some(Recipient {
-                uid: uid(snapshot.targets.get(target)?).clone(),
-                send_resolved: send_resolved(&resolved.route, target),
-                suspended: true,
-                limits: last.get(target).map_or_else(Limits::default, |(_, limits)| *limits),
-                target: target.clone(),
-                role: Role::default(),
-            })
-        });
-        let terms = RouteTerms {
-            suspended: resolved.route.suspend,
-            repeat_interval: resolved.route.repeat_interval,
-            ..RouteTerms::default()
-        };
-        plan.add(key.clone(), terms, usable.chain(unusable).collect());
+        plan.add(key.clone(), terms(&resolved.route), of_route(resolved, snapshot, last));
         for unresolved in &resolved.unresolved {
             if unresolved.reason == Reason::TargetNotPermitted {
                 plan.forbid(key.clone(), unresolved.key.clone());
@@ -114,6 +93,55 @@ pub(crate) fn recipients(snapshot: &Snapshot, last: &mut LastLimits) -> Plan {
         }
     }
     plan
+}
+
+/// Everyone that the route tells, regular ones first.
+fn of_route(resolved: &ResolvedRoute, snapshot: &Snapshot, last: &LastLimits) -> Vec<Recipient> {
+    let usable = |role| {
+        move |RouteTarget { target, send_resolved }: &RouteTarget| Recipient {
+            target: target.key.clone(),
+            uid: target.uid.clone(),
+            send_resolved: *send_resolved,
+            suspended: target.suspended(),
+            limits: limits((&target.policy, &target.health)),
+            role,
+        }
+    };
+    let unusable = |role| {
+        move |target: &TargetKey| {
+            Some(Recipient {
+                uid: uid(snapshot.targets.get(target)?).clone(),
+                send_resolved: send_resolved(&resolved.route, target),
+                suspended: true,
+                limits: last.get(target).map_or_else(Limits::default, |(_, limits)| *limits),
+                target: target.clone(),
+                role,
+            })
+        }
+    };
+    let regular = resolved.targets.iter().map(usable(Role::Regular));
+    let rejected = resolved.rejected.iter().filter_map(unusable(Role::Regular));
+    let fallback = resolved.fallback.iter().map(usable(Role::Fallback));
+    let rejected_fallback = resolved.rejected_fallback.iter().filter_map(unusable(Role::Fallback));
+    regular.chain(rejected).chain(fallback).chain(rejected_fallback).collect()
+}
+
+/// What the route demands for all its recipients.
+fn terms(route: &Route) -> RouteTerms {
+    RouteTerms {
+        suspended: route.suspend,
+        repeat_interval: route.repeat_interval,
+        grouping: route.grouping.clone(),
+        inhibit: Arc::clone(&route.inhibit),
+        hours: Arc::clone(&route.hours),
+        fallback: route.fallback.as_ref().map(|fallback| FallbackTerms {
+            after: fallback.after,
+            mode: match fallback.mode {
+                api::FallbackMode::Instead => FallbackMode::Instead,
+                api::FallbackMode::Also => FallbackMode::Also,
+            },
+        }),
+    }
 }
 
 /// What the target's delivery policy means for what it is owed.
@@ -124,6 +152,7 @@ fn limits((policy, health): (&DeliveryPolicy, &HealthPolicy)) -> Limits {
         unhealthy_interval: health.unhealthy_interval,
         queue: policy.queue,
         semantics: policy.semantics,
+        digest: policy.overflow == Overflow::Digest && policy.semantics == Semantics::Latest,
     }
 }
 
@@ -136,5 +165,8 @@ pub(crate) fn uid(entry: &TargetEntry) -> &Arc<str> {
 }
 
 fn send_resolved(route: &Route, key: &TargetKey) -> bool {
-    route.targets.iter().find(|named| named.key == *key).is_none_or(|named| named.send_resolved)
+    route.named().find(|named| named.key == *key).is_none_or(|named| named.send_resolved)
 }
+
+#[cfg(test)]
+mod tests;

@@ -131,7 +131,8 @@ fn out_of_reach(view: View<'_>, route: &RouteKey) -> Option<End> {
         // Broken for the moment: what it wanted before it broke is still wanted.
         Some(RouteEntry::Rejected(_)) => None,
         Some(RouteEntry::Accepted(resolved)) => {
-            if resolved.targets.iter().any(|named| reaches(target, &named.target)) {
+            let mut named = resolved.targets.iter().chain(&resolved.fallback);
+            if named.any(|named| reaches(target, &named.target)) {
                 let muted = End { reason: None, outcome: Outcome::Skipped };
                 return resolved.route.suspend.then_some(muted);
             }

@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{
     api::{
-        DeliveryPolicy, PublishTargetSpec, Reason, RouteKey, Scope, TargetType, WhenDegraded,
-        WhenUnhealthy,
+        DeliveryPolicy, FallbackMode, PublishTargetSpec, Reason, RouteKey, Scope, TargetType,
+        WhenDegraded, WhenUnhealthy,
     },
-    routing::{Matchers, Route, TargetName},
+    routing::{Fallback, Matchers, Route, TargetName},
 };
 
 /// A target under construction.
@@ -104,6 +104,10 @@ pub(crate) fn route(key: &str) -> RouteBuilder {
         when_unhealthy: WhenUnhealthy::Send,
         when_degraded: WhenDegraded::Send,
         repeat_interval: Duration::from_hours(4),
+        grouping: None,
+        inhibit: Arc::new([]),
+        hours: Arc::default(),
+        fallback: None,
         matchers: Matchers::sorted(Vec::new()),
         matcher_summary: "{severity=\"critical\"}".into(),
     })
@@ -204,6 +208,19 @@ impl RouteBuilder {
     pub(crate) fn to(self, key: &str) -> Self {
         self.with(|route| {
             route.targets.push(TargetName { key: key.parse().unwrap(), send_resolved: true });
+        })
+    }
+
+    /// With a fallback after two minutes; each call adds a target.
+    pub(crate) fn or_else(self, key: &str) -> Self {
+        let target = TargetName { key: key.parse().unwrap(), send_resolved: true };
+        self.with(|route| {
+            let fallback = route.fallback.get_or_insert(Fallback {
+                targets: Vec::new(),
+                after: Duration::from_mins(2),
+                mode: FallbackMode::Instead,
+            });
+            fallback.targets.push(target);
         })
     }
 

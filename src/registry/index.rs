@@ -27,7 +27,7 @@ pub(super) struct Index {
 
 impl Index {
     pub(super) fn insert(&mut self, route: &Route) {
-        for named in &route.targets {
+        for named in route.named() {
             self.named.entry(named.key.clone()).or_default().insert(route.key.clone());
         }
         if let Some(place) = place(route) {
@@ -39,7 +39,7 @@ impl Index {
     }
 
     pub(super) fn remove(&mut self, route: &Route) {
-        for named in &route.targets {
+        for named in route.named() {
             if let Some(routes) = self.named.get_mut(&named.key) {
                 routes.remove(&route.key);
                 if routes.is_empty() {

@@ -102,41 +102,53 @@ fn accepted(resolved: &ResolvedRoute, snapshot: &Snapshot) -> Draft {
 fn refs(resolved: &ResolvedRoute, snapshot: &Snapshot) -> Draft {
     let draft =
         |status, reason, message| Draft::new(ConditionType::ResolvedRefs, status, reason, message);
-    let names = |reason| {
-        let of_reason = resolved.unresolved.iter().filter(|one| one.reason == reason);
-        of_reason.map(|one| &one.key).collect::<Vec<_>>()
+    let mut faults = unresolved(resolved, false);
+    if faults.is_empty() && selects_nothing(resolved, snapshot) {
+        let message = "spec.targetSelector matches no PublishTarget of this namespace: label one \
+                       or correct the selector";
+        faults.push((Reason::NoTargetSelected, message.to_owned()));
+    }
+    faults.extend(unresolved(resolved, true));
+    let Some((reason, _)) = faults.first() else {
+        let message = "every target exists and may be used".to_owned();
+        return draft(ConditionStatus::True, Reason::Resolved, message);
     };
-    let missing = names(Reason::TargetNotFound);
-    let refused = names(Reason::TargetNotPermitted);
+    let messages: Vec<&str> = faults.iter().map(|(_, message)| &**message).collect();
+    draft(ConditionStatus::False, *reason, messages.join("; "))
+}
+
+/// What is wrong with the targets that the route names, or those that its fallback does.
+fn unresolved(resolved: &ResolvedRoute, is_fallback: bool) -> Vec<(Reason, String)> {
+    let of = |reason| {
+        let unresolved = resolved.unresolved.iter();
+        let found = unresolved.filter(|one| one.reason == reason && one.is_fallback == is_fallback);
+        found.map(|one| &one.key).collect::<Vec<_>>()
+    };
+    let (whose, field) = if is_fallback {
+        ("the fallback: ", "spec.fallback.targets")
+    } else {
+        ("", "spec.targets")
+    };
     let namespace = &resolved.route.key.namespace;
-    let mut parts = Vec::new();
+    let mut faults = Vec::new();
+    let missing = of(Reason::TargetNotFound);
     if !missing.is_empty() {
         let names = name_some(missing.iter().map(|key| &key.name));
-        parts.push(format!(
-            "no PublishTarget {names} in namespace {namespace}: create it or correct spec.targets"
-        ));
+        let message = format!(
+            "{whose}no PublishTarget {names} in namespace {namespace}: create it or correct {field}"
+        );
+        faults.push((Reason::TargetNotFound, message));
     }
+    let refused = of(Reason::TargetNotPermitted);
     if !refused.is_empty() {
         let names = name_some(refused.iter());
-        parts.push(format!(
-            "not permitted to use {names}: its owner must admit namespace {namespace} in \
+        let message = format!(
+            "{whose}not permitted to use {names}: its owner must admit namespace {namespace} in \
              spec.allowedRoutes.namespaces"
-        ));
+        );
+        faults.push((Reason::TargetNotPermitted, message));
     }
-    let reason = match (missing.is_empty(), refused.is_empty()) {
-        (false, _) => Reason::TargetNotFound,
-        (true, false) => Reason::TargetNotPermitted,
-        (true, true) if selects_nothing(resolved, snapshot) => {
-            let message = "spec.targetSelector matches no PublishTarget of this namespace: label \
-                           one or correct the selector";
-            return draft(ConditionStatus::False, Reason::NoTargetSelected, message.to_owned());
-        }
-        (true, true) => {
-            let message = "every target exists and may be used".to_owned();
-            return draft(ConditionStatus::True, Reason::Resolved, message);
-        }
-    };
-    draft(ConditionStatus::False, reason, parts.join("; "))
+    faults
 }
 
 fn selects_nothing(resolved: &ResolvedRoute, snapshot: &Snapshot) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Allowed, ResolvedRoute, RouteTarget, TargetEntry, Unresolved};
 use crate::{
     api::{Reason, RouteKey, TargetKey},
-    routing::Route,
+    routing::{Route, TargetName},
 };
 
 /// What is known of the namespaces' labels.
@@ -122,6 +122,11 @@ impl Directory {
         let mut rejected = BTreeSet::new();
         let mut unresolved: Vec<Unresolved> = Vec::new();
         let own = &route.key.namespace;
+        let mut missing = |key: &TargetKey, reason, is_fallback| {
+            if unresolved.iter().all(|one| one.key != *key) {
+                unresolved.push(Unresolved { key: key.clone(), reason, is_fallback });
+            }
+        };
         let mut reach = |key: &TargetKey, entry: &TargetEntry, send_resolved| match entry {
             TargetEntry::Accepted(target) => {
                 let target = Arc::clone(target);
@@ -132,28 +137,50 @@ impl Directory {
             }
         };
         for named in &route.targets {
-            let key = &named.key;
-            let reason = match self.targets.get(key) {
-                Some(entry) if self.namespaces.permit(own, &key.namespace, entry.allowed()) => {
-                    reach(key, entry, named.send_resolved);
-                    continue;
-                }
-                None if key.namespace == *own => Reason::TargetNotFound,
-                _ => Reason::TargetNotPermitted,
-            };
-            if unresolved.iter().all(|one| one.key != *key) {
-                unresolved.push(Unresolved { key: key.clone(), reason });
+            match self.permitted(own, &named.key) {
+                Ok(entry) => reach(&named.key, entry, named.send_resolved),
+                Err(reason) => missing(&named.key, reason, false),
             }
         }
         if let Some(wanted) = &route.selector {
             self.select(own, wanted, |key, entry| reach(key, entry, true));
+        }
+        let mut fallback = Vec::new();
+        let mut rejected_fallback = Vec::new();
+        for TargetName { key, send_resolved } in
+            route.fallback.iter().flat_map(|fallback| &fallback.targets)
+        {
+            if reached.contains_key(key) || rejected.contains(key) {
+                continue;
+            }
+            match self.permitted(own, key) {
+                Ok(TargetEntry::Accepted(target)) => {
+                    let (target, send_resolved) = (Arc::clone(target), *send_resolved);
+                    fallback.push(RouteTarget { target, send_resolved });
+                }
+                Ok(TargetEntry::Rejected(_)) => rejected_fallback.push(key.clone()),
+                Err(reason) => missing(key, reason, true),
+            }
         }
         ResolvedRoute {
             route: Arc::clone(route),
             targets: reached.into_values().collect(),
             rejected: rejected.into_iter().collect(),
             unresolved,
+            fallback,
+            rejected_fallback,
             shadowed_by: shadow,
+        }
+    }
+
+    /// The target of that name if routes of `namespace` may use it, or the reason why not.
+    fn permitted(&self, namespace: &Arc<str>, key: &TargetKey) -> Result<&TargetEntry, Reason> {
+        match self.targets.get(key) {
+            Some(entry) if self.namespaces.permit(namespace, &key.namespace, entry.allowed()) => {
+                Ok(entry)
+            }
+            None if key.namespace == *namespace => Err(Reason::TargetNotFound),
+            _ => Err(Reason::TargetNotPermitted),
         }
     }
 

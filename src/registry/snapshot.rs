@@ -96,8 +96,12 @@ pub struct ResolvedRoute {
     pub targets: Vec<RouteTarget>,
     /// Named targets that exist and are permitted but rejected: counted, not reached.
     pub rejected: Vec<TargetKey>,
-    /// Named targets that can't be used, and why.
+    /// Named targets that can't be used, and why; those of the fallback too.
     pub unresolved: Vec<Unresolved>,
+    /// Accepted targets of its fallback, as named, each once; none of them is among `targets` or `rejected`.
+    pub fallback: Vec<RouteTarget>,
+    /// Targets of its fallback that exist and are permitted but rejected.
+    pub rejected_fallback: Vec<TargetKey>,
     /// The `final` route that takes every alert first, if there is one.
     pub shadowed_by: Option<RouteKey>,
 }
@@ -118,6 +122,8 @@ pub struct Unresolved {
     pub key: TargetKey,
     /// `TargetNotFound` or `TargetNotPermitted`.
     pub reason: Reason,
+    /// It is only the fallback that names it.
+    pub is_fallback: bool,
 }
 
 // === impl TargetEntry ===

@@ -26,6 +26,7 @@ mod live;
 mod refusals;
 mod routing_matchers;
 mod routing_table;
+mod routing_terms;
 mod server;
 mod store;
 mod support;

@@ -5,7 +5,8 @@ use std::time::Duration as StdDuration;
 use super::{DELIVERY_TIMEOUT, MAX_IN_FLIGHT};
 use crate::api::{
     BreakerPolicy, CircuitBreaker, Delivery, DeliveryPolicy, Duration, Flow, FlowQueue,
-    FlowRateLimit, PublishTargetSpec, QueueLimit, RateLimit, RateUnit, RetryPolicy, TargetType,
+    FlowRateLimit, Overflow, PublishTargetSpec, QueueLimit, RateLimit, RateUnit, RetryPolicy,
+    Semantics, TargetType,
 };
 
 // === impl PublishTargetSpec ===
@@ -30,6 +31,7 @@ impl PublishTargetSpec {
     pub fn delivery_policy(&self) -> DeliveryPolicy {
         let flow = self.flow.as_ref();
         let delivery = self.delivery.as_ref();
+        let semantics = delivery.and_then(|delivery| delivery.semantics).unwrap_or_default();
         DeliveryPolicy {
             retry: delivery.map(Delivery::retry).unwrap_or_default(),
             breaker: self.circuit_breaker.as_ref().map(CircuitBreaker::policy).unwrap_or_default(),
@@ -37,11 +39,14 @@ impl PublishTargetSpec {
                 || default_rate(self.type_).map(|limit| limit.policy()),
                 |limit| Some(limit.policy()),
             ),
+            overflow: flow
+                .and_then(|flow| flow.overflow)
+                .unwrap_or_else(|| default_overflow(self.type_, semantics)),
             queue: flow
                 .and_then(|flow| flow.queue.as_ref())
                 .map(FlowQueue::policy)
                 .unwrap_or_default(),
-            semantics: delivery.and_then(|delivery| delivery.semantics).unwrap_or_default(),
+            semantics,
         }
     }
 
@@ -66,11 +71,12 @@ impl PublishTargetSpec {
         let flow = self.flow.as_ref();
         let rate_limit =
             flow.and_then(|flow| flow.rate_limit.clone()).or_else(|| default_rate(self.type_));
-        let queue = self.delivery_policy().queue;
+        let DeliveryPolicy { queue, overflow, .. } = self.delivery_policy();
         Flow {
             max_in_flight: Some(flow.and_then(|flow| flow.max_in_flight).unwrap_or(MAX_IN_FLIGHT)),
             rate_limit: rate_limit
                 .map(|limit| FlowRateLimit { burst: Some(limit.burst()), ..limit }),
+            overflow: Some(overflow),
             queue: Some(FlowQueue {
                 max_notifications: Some(signed(queue.max_notifications)),
                 when_full: Some(queue.when_full),
@@ -105,6 +111,14 @@ fn default_rate(kind: TargetType) -> Option<FlowRateLimit> {
         TargetType::Webhook | TargetType::Alertmanager | TargetType::Log => return None,
     };
     Some(FlowRateLimit { requests, unit, burst: Some(burst) })
+}
+
+/// In a chat one message that sums up is worth more than a hundred that come late.
+fn default_overflow(kind: TargetType, semantics: Semantics) -> Overflow {
+    match (kind, semantics) {
+        (TargetType::Slack, Semantics::Latest) => Overflow::Digest,
+        _ => Overflow::Hold,
+    }
 }
 
 /// A count; whatever is below one is one.
@@ -206,7 +220,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::api::{BackoffPolicy, Jitter, Semantics, WhenFull};
+    use crate::api::{BackoffPolicy, Jitter, WhenFull};
 
     fn spec(value: Value) -> PublishTargetSpec {
         serde_json::from_value(value).unwrap()
@@ -257,6 +271,7 @@ mod tests {
                 success_threshold: 3,
             },
             rate: Some(RateLimit { requests: 30, per: StdDuration::from_hours(1), burst: 30 }),
+            overflow: Overflow::Hold,
             queue: QueueLimit { max_notifications: 5, when_full: WhenFull::DeadLetterNewest },
             semantics: Semantics::Every,
         };
@@ -278,6 +293,21 @@ mod tests {
         for kind in ["Webhook", "Alertmanager", "Log"] {
             assert_eq!(rate(kind), None, "{kind}");
         }
+    }
+
+    #[test]
+    fn a_chat_sums_up_what_is_too_much_and_the_others_wait() {
+        for kind in TargetType::ALL {
+            let policy = spec(json!({"type": kind})).delivery_policy();
+            let chat = kind == TargetType::Slack;
+            assert_eq!(policy.overflow == Overflow::Digest, chat, "{kind}");
+        }
+        let every = spec(json!({"type": "Slack", "delivery": {"semantics": "Every"}}));
+        assert_eq!(every.delivery_policy().overflow, Overflow::Hold);
+        let summed = spec(json!({"type": "Log", "flow": {"overflow": "Digest"}}));
+        assert_eq!(summed.delivery_policy().overflow, Overflow::Digest);
+        let held = spec(json!({"type": "Slack", "flow": {"overflow": "Hold"}}));
+        assert_eq!(held.effective().delivery_policy().overflow, Overflow::Hold);
     }
 
     #[test]

@@ -42,18 +42,24 @@ pub(super) fn check(kind: Kind, object: &Value, old: Option<&Value>, found: &mut
         found.extend(violations.map(|error| Violation::new(error.field_path, error.message)));
     }
     if kind == Kind::AlertRoute {
-        check_regexes(&object["spec"]["matchers"], found);
+        let spec = &object["spec"];
+        check_regexes(&spec["matchers"], "spec.matchers", found);
+        for (index, rule) in spec["inhibit"].as_array().into_iter().flatten().enumerate() {
+            for side in ["source", "target"] {
+                check_regexes(&rule[side], &format!("spec.inhibit[{index}].{side}"), found);
+            }
+        }
     }
 }
 
 /// The rule that only the engine of the server can evaluate.
-fn check_regexes(matchers: &Value, found: &mut Vec<Violation>) {
+fn check_regexes(matchers: &Value, path: &str, found: &mut Vec<Violation>) {
     for (index, matcher) in matchers.as_array().into_iter().flatten().enumerate() {
         let is_regex = matches!(matcher["matchType"].as_str(), Some("=~" | "!~"));
         let pattern = matcher["value"].as_str().unwrap_or_default();
         if is_regex && let Err(fault) = re2::check(pattern) {
             let message = format!("error parsing regexp: {fault}: {}", rules::REGEX_MESSAGE);
-            found.push(Violation::new(format!("spec.matchers[{index}]"), message));
+            found.push(Violation::new(format!("{path}[{index}]"), message));
         }
     }
 }

@@ -164,3 +164,36 @@ fn long_lists_are_cut_and_steady_routes_write_nothing() {
     let later = now().wall + std::time::Duration::from_secs(500);
     assert_eq!(project_route(entry, &snapshot, Some(&first), later), first);
 }
+
+#[test]
+fn a_fallback_that_is_missing_is_told_and_stops_nothing() {
+    let missing = route("a/r").to("a/well").or_else("a/absent").or_else("b/theirs");
+    let one = status(&mut registry(missing));
+    let (is, reason, message) = line(&one, ConditionType::ResolvedRefs);
+    assert_eq!((is, reason), (NO, "TargetNotFound"));
+    assert_eq!(
+        message,
+        "the fallback: no PublishTarget absent in namespace a: create it or correct \
+         spec.fallback.targets; the fallback: not permitted to use b/theirs: its owner must admit \
+         namespace a in spec.allowedRoutes.namespaces"
+    );
+    assert_eq!(line(&one, ConditionType::Ready).0, YES);
+    assert_eq!(line(&one, ConditionType::Healthy).0, YES);
+    assert_eq!(one.targets.unwrap().summary, "1/1");
+
+    let one = status(&mut registry(route("a/r").to("a/well").or_else("a/ill")));
+    assert_eq!(line(&one, ConditionType::ResolvedRefs).0, YES);
+    assert_eq!(one.targets.unwrap().summary, "1/1", "a fallback does not count");
+}
+
+#[test]
+fn a_route_with_a_fallback_alone_is_not_ready_for_want_of_a_target() {
+    let alone = route("a/r").selecting(&[("tier", "none")]).or_else("a/absent");
+    let one = status(&mut registry(alone));
+    let (is, reason, message) = line(&one, ConditionType::Ready);
+    assert_eq!((is, reason), (NO, "NoTargetSelected"));
+    assert!(
+        message.contains("spec.targetSelector") && message.contains("the fallback"),
+        "{message}"
+    );
+}

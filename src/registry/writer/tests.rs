@@ -158,7 +158,8 @@ fn a_changed_target_moves_the_routes_that_it_concerns() {
     registry.apply_route(Ok(route("a/chat").selecting(&[("tier", "chat")]).build()));
     registry.apply_route(Ok(route("a/all").selecting(&[]).build()));
     let snapshot = registry.snapshot();
-    let missing = Unresolved { key: key("a/x"), reason: Reason::TargetNotFound };
+    let missing =
+        Unresolved { key: key("a/x"), reason: Reason::TargetNotFound, is_fallback: false };
     assert_eq!(unresolved(&snapshot, "a/named"), [missing]);
 
     registry.apply_target(Ok(target("a/x").labels(&[("tier", "chat")]).build()));
@@ -186,8 +187,9 @@ fn a_changed_target_moves_the_routes_that_it_concerns() {
 #[test]
 fn another_namespace_learns_nothing_without_permission() {
     let mut registry = Registry::default();
-    let refused =
-        |name: &str| vec![Unresolved { key: key(name), reason: Reason::TargetNotPermitted }];
+    let refused = |name: &str| {
+        vec![Unresolved { key: key(name), reason: Reason::TargetNotPermitted, is_fallback: false }]
+    };
     registry.apply_target(Ok(target("b/private").build()));
     registry.apply_target(Err(rejected("b/broken", Reason::InvalidSpec).into()));
     for name in ["b/private", "b/broken", "b/absent"] {
@@ -316,4 +318,40 @@ fn work_follows_what_changed() {
     assert_eq!(resolved_again, [name(7)]);
     assert!(Arc::ptr_eq(&before.table, &after.table));
     assert!(Arc::ptr_eq(&before.users, &after.users));
+}
+
+#[test]
+fn a_fallback_is_resolved_like_the_targets() {
+    let mut registry = Registry::default();
+    let names = ["a/f", "a/x", "a/broken", "b/private", "a/absent"];
+    registry
+        .apply_route(Ok(names.iter().fold(route("a/r").to("a/x"), |r, n| r.or_else(n)).build()));
+    registry.apply_target(Ok(target("a/x").build()));
+    registry.apply_target(Ok(target("a/f").build()));
+    registry.apply_target(Ok(target("b/private").build()));
+    registry.apply_target(Err(rejected("a/broken", Reason::InvalidSpec).into()));
+    let snapshot = registry.snapshot();
+    let resolved = snapshot.route(&"a/r".parse().unwrap()).unwrap();
+    assert_eq!(reached(&snapshot, "a/r"), ["a/x"]);
+    let fallback: Vec<_> = resolved.fallback.iter().map(|one| &one.target.key).collect();
+    assert_eq!(fallback, [&key("a/f")], "a target that is reached anyway is no fallback");
+    assert_eq!(resolved.rejected_fallback, [key("a/broken")]);
+    let missing = |name, reason| Unresolved { key: key(name), reason, is_fallback: true };
+    assert_eq!(
+        resolved.unresolved,
+        [
+            missing("b/private", Reason::TargetNotPermitted),
+            missing("a/absent", Reason::TargetNotFound)
+        ]
+    );
+    // Its state is not part of the route's status.
+    assert_eq!(snapshot.routes_of(&key("a/f")).count(), 0);
+
+    registry.remove_target(&key("a/f"));
+    registry.apply_target(Ok(target("a/absent").build()));
+    let snapshot = registry.snapshot();
+    let resolved = snapshot.route(&"a/r".parse().unwrap()).unwrap();
+    let fallback: Vec<_> = resolved.fallback.iter().map(|one| &one.target.key).collect();
+    assert_eq!(fallback, [&key("a/absent")]);
+    assert_eq!(resolved.unresolved[0].key, key("a/f"));
 }

@@ -206,11 +206,12 @@ async fn one_group_that_fails_does_not_fill_the_window() {
     let mut routes = one(|target| target.max_in_flight(1)).await;
     routes.apply(|it| it.apply_target(Ok(every("ns/a").suspended().compiled()))).await;
     let bad = alert("Bad");
-    for _ in 0..100 {
-        routes.post(vec![renewed(&bad)]).await.unwrap();
-        std::thread::sleep(Duration::from_millis(2));
-        routes.post(vec![resolved(&bad)]).await.unwrap();
-        std::thread::sleep(Duration::from_millis(2));
+    let began = Timestamp::now() - SECOND * 300;
+    for at in 0..100 {
+        let firing = Alert { starts_at: began + SECOND * 2 * at, ..bad.clone() };
+        let over = Alert { ends_at: firing.starts_at + SECOND, timeout: false, ..firing.clone() };
+        routes.post(vec![firing]).await.unwrap();
+        routes.post(vec![over]).await.unwrap();
     }
     routes.post(["One", "Two"].map(alert).to_vec()).await.unwrap();
     assert_eq!(routes.bed.ledger.waiting().len(), 202);

@@ -66,7 +66,44 @@ pub(crate) fn accepted() -> Vec<Value> {
         })),
         ("PublishTarget", json!({"type": "Log", "delivery": {"backoffDelay": "5m"}, "flow": {"queue": {}}, "circuitBreaker": {"baseEjectionTime": "300s"}})),
         ("AlertRoute", json!({"targetSelector": {"matchLabels": {}}, "whenUnhealthy": "Hold", "whenDegraded": "Hold", "repeatInterval": "1m"})),
+        ("PublishTarget", json!({"type": "Log", "flow": {"overflow": "Digest"}})),
+        ("PublishTarget", json!({"type": "Slack", "slack": {"webhookURLSecretRef": reference()}, "flow": {"overflow": "Hold"}, "delivery": {"semantics": "Every"}})),
         ("AlertRoute", json!({"targetSelector": {"matchLabels": {}}, "repeatInterval": "720h"})),
+        ("AlertRoute", json!({
+            "targets": [{"name": "t"}],
+            "grouping": {"by": ["..."], "wait": "0s", "interval": "1s"},
+            "fallback": {"targets": [{"name": "t"}, {"name": "f", "namespace": "other", "sendResolved": false}], "after": "0s", "mode": "Also"}
+        })),
+        ("AlertRoute", json!({
+            "targets": [{"name": "t"}],
+            "grouping": {"by": [], "wait": "24h", "interval": "720h"},
+            "fallback": {"targets": [{"name": "f"}]},
+            "activeTimeIntervals": [], "muteTimeIntervals": [], "inhibit": []
+        })),
+        ("AlertRoute", json!({
+            "targets": [{"name": "t"}],
+            "grouping": {"by": ["alertname", "Größe 1"]},
+            "activeTimeIntervals": [
+                {
+                    "times": [{"startTime": "00:00", "endTime": "24:00"}, {"startTime": "23:59", "endTime": "24:00"}],
+                    "weekdays": ["monday:friday", "sunday", "Saturday:SATURDAY", "wednesday:wednesday"],
+                    "daysOfMonth": ["1:-1", "-31:-1", "31", "-3:-1", "01:05", "-31:-31"],
+                    "months": ["january:march", "11:12", "03:december", "september:september"],
+                    "years": ["2024:2026", "2026"],
+                    "location": "America/Argentina/ComodRivadavia"
+                },
+                {"years": ["0000:9999"], "location": "Etc/GMT+5"}
+            ],
+            "muteTimeIntervals": [{"weekdays": ["sunday:saturday"], "location": "No/Such-Zone_1"}],
+            "inhibit": [
+                {
+                    "source": [{"name": "severity", "matchType": "=~", "value": "critical|page"}],
+                    "target": [{"name": "severity", "value": "warning"}],
+                    "equal": ["cluster", "namespace"]
+                },
+                {"source": [{"name": "a", "value": ""}], "target": [{"name": "a", "matchType": "!=", "value": ""}], "equal": []}
+            ]
+        })),
         ("AlertRoute", json!({"targets": [], "targetSelector": {"matchLabels": labels}})),
         ("AlertRoute", json!({"targets": [{"name": "t"}, {"name": "t", "namespace": "other", "sendResolved": false}]})),
         ("AlertRoute", json!({

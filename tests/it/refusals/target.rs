@@ -283,8 +283,6 @@ refusals! { "PublishTarget",
         => "should be less than or equal to 1000000";
     unknown_when_full: {"type": "Log", "flow": {"queue": {"whenFull": "Drop"}}}
         => "Unsupported value: \"Drop\": supported values: \"DeadLetterOldest\", \"DeadLetterNewest\"";
-    overflow_of_a_later_issue: {"type": "Log", "flow": {"overflow": "Digest"}}
-        => "unknown field \"spec.flow.overflow\"";
 
     // Circuit breaker.
     zero_consecutive_failures: {"type": "Log", "circuitBreaker": {"consecutiveFailures": 0}}
@@ -315,6 +313,14 @@ refusals! { "PublishTarget",
         => "should be greater than or equal to 1";
     huge_successes: {"type": "Log", "circuitBreaker": {"successThreshold": 101}}
         => "should be less than or equal to 100";
+
+    // Overflow.
+    unknown_overflow: {"type": "Log", "flow": {"overflow": "Drop"}}
+        => "Unsupported value: \"Drop\"";
+    digest_for_a_pager: {"type": "PagerDuty", "pagerDuty": {"routingKeySecretRef": {"name": "s", "key": "k"}}, "flow": {"overflow": "Digest"}}
+        => "flow.overflow Digest sums alerts up in one message, which this type cannot take";
+    digest_of_every_change: {"type": "Log", "flow": {"overflow": "Digest"}, "delivery": {"semantics": "Every"}}
+        => "use overflow Hold, or semantics Latest";
 
     // Health check.
     short_interval: {"type": "Log", "healthCheck": {"interval": "999ms"}}
