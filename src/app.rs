@@ -28,6 +28,9 @@ pub use tasks::Unexpected;
 /// Longest time for an orderly end once the disk has failed.
 const NO_DISK: Duration = Duration::from_secs(5);
 
+/// Longest time for what still runs at the very end.
+const REST: Duration = Duration::from_secs(1);
+
 /// Why the operator did not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -93,7 +96,10 @@ fn start(config: Config) -> Result<(), Error> {
     // Fails only if a provider is installed already, which is then this one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run(config, log_level))
+    let ended = runtime.block_on(run(config, log_level));
+    // Threads that wait for a disk or a resolver that hangs are left behind.
+    runtime.shutdown_timeout(REST);
+    ended
 }
 
 async fn run(config: Config, log_level: telemetry::LogLevel) -> Result<(), Error> {

@@ -19,6 +19,7 @@ mod facts;
 mod fault;
 mod figures;
 mod file;
+mod gauge;
 mod history;
 mod inbox;
 mod keys;
@@ -84,6 +85,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`Full`] says why not: the sender should try again later (503).
     fn room(&self, bytes: usize) -> Result<(), Full>;
+
+    /// Looks at the disk's space once more if new facts are refused for want of it and the last look was
+    /// not just now. For whoever is about to refuse: the disk may have recovered since.
+    fn look_again(&self) -> BoxFuture<'_, ()>;
 
     /// What waits for each target, as of the last commit.
     fn queues(&self) -> Vec<(TargetKey, Arc<str>, QueueSize)>;

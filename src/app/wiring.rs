@@ -21,6 +21,9 @@ use crate::{
 /// releasing the Lease.
 const TAIL: Duration = Duration::from_secs(3);
 
+/// Time for the last commit. A disk that hangs must not keep a process that is ending.
+const CLOSING: Duration = Duration::from_secs(20);
+
 /// The three bound sockets.
 pub(super) struct Listeners {
     pub(super) intake: Listener,
@@ -204,8 +207,15 @@ impl Running {
             tracing::warn!("Background tasks did not end in time");
         }
         let store = Arc::clone(&self.store);
-        if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
-            tracing::error!("The store could not be closed");
+        let closing = tokio::task::spawn_blocking(move || store.close());
+        match tokio::time::timeout(CLOSING, closing).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => tracing::error!("The store could not be closed"),
+            Err(_) => tracing::error!(
+                "The disk did not take the last outcomes within {} s: some notifications will be sent \
+                 again after the next start, with the same ids",
+                CLOSING.as_secs()
+            ),
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::{desk::Shared, router::Router};
 use crate::{
-    alert::{Alert, Labels, Status},
+    alert::{Alert, Status},
     clock::Moment,
     delivery::Transport,
     dispatch::State,
@@ -24,7 +24,7 @@ use crate::{
 const FIRST_LISTS: Duration = Duration::from_secs(5);
 /// Alerts taken in under one lock.
 const CHUNK: usize = 256;
-/// Roughly what the record of an alert takes beside its texts.
+/// Roughly what the record of an alert takes at least.
 const RECORD: usize = 256;
 
 // === impl Router ===
@@ -47,13 +47,17 @@ impl<T: Transport> Shared<T> {
             let _ = timeout(FIRST_LISTS, self.listed.cancelled()).await;
         }
         let store = self.backlog().store();
-        let full = store.room(alerts.iter().map(bytes).sum()).err();
+        if store.room(0).is_err() {
+            store.look_again().await;
+        }
+        let mut full = None;
         let mut total = Accepted::default();
         let mut written = Seq::default();
         let mut rest = alerts.into_iter();
         loop {
             let chunk: Vec<Alert> = rest.by_ref().take(CHUNK).collect();
-            let (part, seq) = self.accept_chunk(chunk, source, full.is_some())?;
+            let (part, seq, refusal) = self.accept_chunk(chunk, source)?;
+            full = full.or(refusal);
             total.alerts += part.alerts;
             total.unrouted += part.unrouted;
             total.refused += part.refused;
@@ -77,15 +81,17 @@ impl<T: Transport> Shared<T> {
         &self,
         mut alerts: Vec<Alert>,
         source: Source,
-        full: bool,
-    ) -> Result<(Accepted, Seq), Refused> {
+    ) -> Result<(Accepted, Seq, Option<Full>), Refused> {
         let now = Moment::now();
         let mut desk = self.desk();
         if self.stopping.is_cancelled() {
             return Err(Refused::ShuttingDown);
         }
+        // What waits to be written counts in full, these alerts roughly: a re-send may cost nothing, and no
+        // other chunk comes between this and its own weight.
+        let full = self.backlog().store().room(alerts.len() * RECORD).err();
         let mut refused = 0;
-        if full {
+        if full.is_some() {
             let before = alerts.len();
             alerts.retain(|alert| is_taken(&desk.state, alert, now.wall));
             refused = before - alerts.len();
@@ -99,18 +105,13 @@ impl<T: Transport> Shared<T> {
         let seq = self.submit_accepted(&mut desk);
         self.release(&mut desk, owed);
         self.count_held(&mut desk);
-        Ok((accepted, seq))
+        Ok((accepted, seq, full))
     }
 }
 
 /// Whether an alert is taken although nothing new is.
 fn is_taken(state: &State, alert: &Alert, now: Timestamp) -> bool {
     alert.status(now) == Status::Resolved || state.holds(&alert.labels)
-}
-
-fn bytes(alert: &Alert) -> usize {
-    let texts = |labels: &Labels| labels.iter().map(|(a, b)| a.len() + b.len()).sum::<usize>();
-    texts(&alert.labels) + texts(&alert.annotations) + alert.generator_url.len() + RECORD
 }
 
 // === impl Refused ===

@@ -87,6 +87,9 @@ impl<T: Transport> Engine<T> {
         idempotency: Option<Idempotency>,
     ) -> Result<PublishResult, PublishError> {
         let backlog = self.courier.backlog();
+        if !open.is_empty() && backlog.store().room(0).is_err() {
+            backlog.store().look_again().await;
+        }
         let mut ops = retry::queue(&self.courier, (&mut result, &open), with);
         if let Some(Idempotency { key, body }) = idempotency
             && is_kept(&result)

@@ -4,6 +4,8 @@
 //! once. Anything else is queued as it was, with the same id. The dead letter goes in the commit that
 //! puts something in its place.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 
 use super::{desk::Shared, router::Router};
@@ -17,6 +19,8 @@ use crate::{
     store::{DeadLetter, DeadLetterId, Op, Seq},
 };
 
+/// Dead letters in memory, and put back under one lock, at a time.
+const PART: usize = 64;
 /// Bytes that a replayed notification takes, roughly.
 const RECORD: usize = 2_048;
 
@@ -46,20 +50,31 @@ impl<T: Transport> Shared<T> {
             return Err(ReplayError::NotReady);
         }
         let store = self.backlog().store().clone();
+        if store.room(0).is_err() {
+            store.look_again().await;
+        }
         store.room(ids.len() * RECORD).map_err(|_| ReplayError::Full)?;
         // One at a time, or the same dead letter could be taken twice.
         let _one = self.replaying.lock().await;
-        let wanted: Vec<DeadLetterId> = ids.iter().copied().map(DeadLetterId).collect();
-        let reader = store.clone();
-        let reading = tokio::task::spawn_blocking(move || reader.dead_letters_by_id(&wanted));
-        let Ok(Ok(found)) = reading.await else { return Err(ReplayError::StoreFailed) };
-        let (outcomes, seq) = self.put_back_to_work(found);
-        store.durable(seq).await.map_err(|_| ReplayError::StoreFailed)?;
-        let outcome = |id: u64| {
-            let known = outcomes.iter().find(|(known, _)| known.0 == id);
-            known.map_or(ReplayOutcome::NotFound, |(_, outcome)| *outcome)
-        };
-        Ok(ids.iter().map(|id| Replayed { id: *id, outcome: outcome(*id) }).collect())
+        let (mut outcomes, mut written) = (HashMap::new(), Seq::default());
+        let mut wanted: Vec<_> = ids.iter().copied().map(DeadLetterId).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        for part in wanted.chunks(PART) {
+            let (part, reader) = (part.to_vec(), store.clone());
+            let reading = tokio::task::spawn_blocking(move || reader.dead_letters_by_id(&part));
+            let Ok(Ok(found)) = reading.await else { return Err(ReplayError::StoreFailed) };
+            let (part, seq) = self.put_back_to_work(found);
+            outcomes.extend(part);
+            written = written.max(seq);
+        }
+        store.durable(written).await.map_err(|_| ReplayError::StoreFailed)?;
+        let outcome = |id| outcomes.get(&DeadLetterId(id)).copied();
+        let replayed = ids.iter().map(|id| Replayed {
+            id: *id,
+            outcome: outcome(*id).unwrap_or(ReplayOutcome::NotFound),
+        });
+        Ok(replayed.collect())
     }
 
     fn put_back_to_work(

@@ -1,11 +1,12 @@
 //! One listening socket: bounded connections, header limits and deadlines, graceful end.
 
 mod idle;
+mod linger;
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
-use hyper::{Request, body::Incoming, service::service_fn};
+use hyper::{Request, body::Incoming, header::EXPECT, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -14,6 +15,7 @@ use tokio::{net::TcpListener, sync::Semaphore};
 use tower::ServiceExt as _;
 
 use idle::Activity;
+use linger::Lingering;
 
 /// Most connections of one listener at a time; the next one waits in the kernel's backlog.
 const MAX_CONNECTIONS: usize = 1024;
@@ -86,7 +88,9 @@ pub async fn serve(
                 let activity = Activity::new();
                 let requests = activity.clone();
                 let service = service_fn(move |request: Request<Incoming>| {
-                    let mut request = request.map(Body::new);
+                    let asks_first = request.headers().contains_key(EXPECT);
+                    let lingering = |body| Body::new(Lingering::new(body, asks_first));
+                    let mut request = request.map(lingering);
                     request.extensions_mut().insert(Peer(peer));
                     requests.during(router.clone().oneshot(request))
                 });

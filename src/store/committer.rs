@@ -1,6 +1,6 @@
 //! The one thread that writes. What arrives during one commit goes into the next.
 
-use std::{io::ErrorKind, sync::Arc, thread};
+use std::{sync::Arc, thread};
 
 use jiff::Timestamp;
 
@@ -9,7 +9,7 @@ use super::{
     fault::{During as _, Fault, guarded},
     inbox::{Next, Work},
     shared::{Shared, now},
-    space::{Bounds, Content, Probe, Reserve},
+    space::Reserve,
     writer::{Changed, Writer},
 };
 
@@ -17,15 +17,7 @@ use super::{
 pub(super) struct Committer {
     pub(super) shared: Arc<Shared>,
     pub(super) writer: Writer,
-    pub(super) space: Space,
-}
-
-/// How the committer looks at the space.
-pub(super) struct Space {
-    pub(super) bounds: Bounds,
-    /// `None`: the file is not on a disk.
-    pub(super) probe: Option<Probe>,
-    pub(super) reserve: Option<Reserve>,
+    pub(super) reserve: Option<Arc<Reserve>>,
 }
 
 // === impl Committer ===
@@ -34,8 +26,8 @@ impl Committer {
     /// Writes until the store is closed or the disk fails.
     pub(super) fn run(mut self) {
         loop {
-            if self.shared.sample_due(false)
-                && let Err(fault) = self.sample()
+            if self.shared.gauge.look_due(false)
+                && let Err(fault) = self.look()
             {
                 return self.fail(fault);
             }
@@ -50,8 +42,8 @@ impl Committer {
                     if let Err(fault) = self.commit(work) {
                         return self.fail(fault);
                     }
-                    if self.shared.sample_due(true)
-                        && let Err(fault) = self.sample()
+                    if self.shared.gauge.look_due(true)
+                        && let Err(fault) = self.look()
                     {
                         return self.fail(fault);
                     }
@@ -69,7 +61,7 @@ impl Committer {
         self.shared.figures.operations.inc_by(operations);
         self.shared.figures.commit(written.is_ok(), took);
         let changed = written?;
-        self.judge();
+        self.shared.gauge.wrote(self.writer.stored_bytes(), self.writer.queued_bytes());
         self.shared.committed(&self.writer, changed, upto, bytes);
         tracing::trace!(
             facts = tasks_count,
@@ -95,41 +87,10 @@ impl Committer {
         Ok(changed)
     }
 
-    fn content(&self) -> Content {
-        Content {
-            length: self.shared.watch.length(),
-            stored: self.writer.stored_bytes(),
-            queued: self.writer.queued_bytes(),
-        }
-    }
-
-    /// Holds what was just written against the store's own limits, which need no question to the
-    /// system: within the second between two samples they could be exceeded many times over.
-    fn judge(&self) {
-        self.shared.judged(self.space.bounds.judge(None, self.content()));
-    }
-
-    /// Looks at the space, and whether the next start would find what is written.
-    pub(super) fn sample(&mut self) -> Result<(), Fault> {
-        let content = self.content();
-        let system = match self.space.probe.as_ref().map(|probe| probe()) {
-            Some(Err(error)) if error.kind() == ErrorKind::NotFound => {
-                return Err(Fault {
-                    step: "find the file",
-                    message: format!("it was deleted or moved while in use ({error})"),
-                    damage: false,
-                });
-            }
-            Some(Err(error)) => {
-                tracing::warn!(%error, "Can't ask for free space");
-                None
-            }
-            asked => asked.and_then(Result::ok),
-        };
-        let room = self.space.bounds.judge(system, content);
-        self.shared.sampled(room, system.map_or(0, |system| system.free));
-        if let (Some(system), Some(reserve)) = (system, &self.space.reserve) {
-            reserve.adjust(system.free, self.space.bounds.low_water(system));
+    /// Looks at the space.
+    pub(super) fn look(&mut self) -> Result<(), Fault> {
+        if let (Some(system), Some(reserve)) = (self.shared.gauge.look()?, &self.reserve) {
+            reserve.adjust(system.free, self.shared.gauge.low_water(system));
         }
         Ok(())
     }

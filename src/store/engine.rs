@@ -156,6 +156,22 @@ impl Store for Redb {
         self.shared.room(bytes)
     }
 
+    fn look_again(&self) -> BoxFuture<'_, ()> {
+        if self.shared.gauge.room() != Err(Full::Disk) || !self.shared.gauge.is_stale() {
+            return Box::pin(std::future::ready(()));
+        }
+        let shared = self.shared.clone();
+        // Whoever waited for a look of somebody else need not look as well.
+        let look = move || !shared.gauge.is_stale() || shared.gauge.look().is_ok();
+        Box::pin(async move {
+            let looked = tokio::task::spawn_blocking(look).await;
+            if !looked.unwrap_or(false) {
+                // The committer finds the same, and ends.
+                self.shared.call();
+            }
+        })
+    }
+
     fn queues(&self) -> Vec<(TargetKey, Arc<str>, QueueSize)> {
         let sizes = self.shared.sizes.read().unwrap_or_else(PoisonError::into_inner);
         let names = self.shared.names.read().unwrap_or_else(PoisonError::into_inner);

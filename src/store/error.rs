@@ -23,6 +23,16 @@ pub enum OpenError {
         /// What the system said.
         message: String,
     },
+    /// Something else than a file has its name.
+    #[error(
+        "{path} is a {kind}, not a file; move it away or give another --data-dir, and start again"
+    )]
+    NoFile {
+        /// Where.
+        path: PathBuf,
+        /// What it is.
+        kind: &'static str,
+    },
     /// Another process holds the file.
     #[error("{0} is in use by another process; stop it or give another --data-dir")]
     InUse(String),

@@ -121,7 +121,7 @@ mod tests {
         let marked = Arc::new(AtomicBool::new(false));
         let mark = marked.clone();
         let on_damage = Box::new(move || mark.store(true, Ordering::Relaxed));
-        let watch = Watch::new(Box::new(|_| {}), on_damage);
+        let watch = Watch::new(Box::new(|_| {}), on_damage, Box::new(|| false));
         let in_time = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {

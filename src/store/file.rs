@@ -4,7 +4,7 @@
 use std::{
     fs::{self, File},
     io::{self, Read as _},
-    os::unix::fs::MetadataExt as _,
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -39,6 +39,9 @@ const RESERVE: &str = "fanfare.reserve";
 pub fn open(dir: &Path, settings: Settings) -> Result<(Arc<Redb>, Loaded), OpenError> {
     prepare_directory(dir)?;
     let path = dir.join(NAME);
+    for name in [NAME, NEW, RESERVE, SUSPECT] {
+        refuse_other_kinds(&dir.join(name))?;
+    }
     if !path.exists() {
         create(dir, &path)?;
     }
@@ -106,6 +109,26 @@ fn create(dir: &Path, path: &Path) -> Result<(), OpenError> {
     made.map_err(|fault| OpenError::Io { step: fault.step, subject, message: fault.message })?;
     name(&new, path).map_err(|error| io_error("name", path, &error))?;
     sync_directory(dir)
+}
+
+/// Refuses what is no file, and what leads nowhere, without opening it: opening a pipe waits for somebody at
+/// its other end.
+fn refuse_other_kinds(path: &Path) -> Result<(), OpenError> {
+    let (found, link) = match (fs::metadata(path), fs::symlink_metadata(path)) {
+        (Ok(found), _) if found.is_file() => return Ok(()),
+        (Ok(found), _) => (found.file_type(), false),
+        (Err(_), Ok(found)) if found.is_symlink() => (found.file_type(), true),
+        (Err(error), _) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        (Err(error), _) => return Err(io_error("look at", path, &error)),
+    };
+    let kind = match found {
+        _ if link => "symbolic link that leads nowhere",
+        found if found.is_dir() => "directory",
+        found if found.is_fifo() => "named pipe",
+        found if found.is_socket() => "socket",
+        _ => "device",
+    };
+    Err(OpenError::NoFile { path: path.to_owned(), kind })
 }
 
 /// Gives the new file its name, unless another process was faster: its file is the store then.

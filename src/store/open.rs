@@ -7,10 +7,11 @@ use redb::{Builder, Database, ReadableDatabase as _, StorageBackend};
 
 use super::{
     Failed, Loaded, OpenError, Redb, Settings,
-    committer::{Committer, Space},
+    committer::Committer,
     envelope::FORMAT,
     fault::{During as _, Fault, guarded},
     figures::Figures,
+    gauge::Gauge,
     load::{Format, Found, Refusal, check_format, initialize, load, write_format},
     memory::Memory,
     shared::Shared,
@@ -63,7 +64,10 @@ pub(super) fn open_at(
     let figures = Figures::new();
     let syncs = figures.sync.clone();
     let on_sync = Box::new(move |took: Duration| syncs.observe(took.as_secs_f64()));
-    let watch = Watch::new(on_sync, place.on_damage);
+    let reserve = place.reserve.map(Arc::new);
+    let kept = reserve.clone();
+    let on_full = Box::new(move || kept.as_ref().is_some_and(|reserve| reserve.give_up()));
+    let watch = Watch::new(on_sync, place.on_damage, on_full);
     let opened = guarded("open the file", || {
         let mut builder = Builder::new();
         builder.set_cache_size(settings.cache_bytes);
@@ -94,20 +98,19 @@ pub(super) fn open_at(
         tidied.map_err(|fault| refused(fault.into(), subject))?;
     }
     let loaded = Loaded { alerts: found.alerts, set_aside, damaged: place.damaged.clone() };
-    let shared = Shared::new(database, (figures, watch), &found.writer, settings.max_pending);
-    shared.count(&found.writer);
-    shared.damaged(place.damaged);
     let bounds = Bounds {
         low_water: settings.low_water,
         queue_bytes: settings.queue_bytes,
         memory: place.memory,
     };
-    let mut committer = Committer {
-        shared: Arc::new(shared),
-        writer: found.writer,
-        space: Space { bounds, probe: place.probe, reserve: place.reserve },
-    };
-    committer.sample().map_err(|fault| refused(fault.into(), subject))?;
+    let gauge = Gauge::new(bounds, place.probe, watch.clone());
+    gauge.wrote(found.writer.stored_bytes(), found.writer.queued_bytes());
+    let watched = (figures, watch, gauge);
+    let shared = Shared::new(database, watched, &found.writer, settings.max_pending);
+    shared.count(&found.writer);
+    shared.damaged(place.damaged);
+    let mut committer = Committer { shared: Arc::new(shared), writer: found.writer, reserve };
+    committer.look().map_err(|fault| refused(fault.into(), subject))?;
     Ok((Redb::start(committer)?, loaded))
 }
 

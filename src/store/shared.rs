@@ -5,10 +5,10 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread::Thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use redb::{Database, ReadTransaction, ReadableDatabase as _};
@@ -21,16 +21,13 @@ use super::{
     claims::Claims,
     fault::{During as _, Fault, guarded},
     figures::Figures,
+    gauge::Gauge,
     inbox::Inbox,
     names::Names,
-    space::Room,
     watched::Watch,
     weigh::weigh,
     writer::{Changed, Writer},
 };
-
-/// The space is looked at no more often than this.
-const SAMPLE: Duration = Duration::from_secs(1);
 
 /// How far writing has come.
 #[derive(Clone, Debug, Default)]
@@ -61,13 +58,7 @@ pub(super) struct Shared {
     committer: std::sync::OnceLock<Thread>,
     pub(super) buried: OnBuried,
     pub(super) claims: Arc<Claims>,
-    room: AtomicU8,
-    /// [`Self::room`] as last logged.
-    logged: AtomicU8,
-    sample_wanted: AtomicBool,
-    /// Milliseconds since `started`.
-    sampled: AtomicU64,
-    started: Instant,
+    pub(super) gauge: Gauge,
 }
 
 /// The clock of the committer: a thread, whose time goes on where a test has stopped that of tasks.
@@ -85,7 +76,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Shared {
     pub(super) fn new(
         database: Database,
-        (figures, watch): (Figures, Arc<Watch>),
+        (figures, watch, gauge): (Figures, Arc<Watch>, Gauge),
         writer: &Writer,
         max_pending: usize,
     ) -> Self {
@@ -104,11 +95,7 @@ impl Shared {
             committer: std::sync::OnceLock::new(),
             buried: OnBuried::default(),
             claims: writer.queues.claims.clone(),
-            room: AtomicU8::default(),
-            logged: AtomicU8::default(),
-            sample_wanted: AtomicBool::default(),
-            sampled: AtomicU64::default(),
-            started: now(),
+            gauge,
         }
     }
 
@@ -117,7 +104,7 @@ impl Shared {
         let _ = self.committer.set(committer);
     }
 
-    fn call(&self) {
+    pub(super) fn call(&self) {
         if let Some(committer) = self.committer.get() {
             committer.unpark();
         }
@@ -192,7 +179,8 @@ impl Shared {
     pub(super) fn stats(&self) -> Stats {
         let mut stats = lock(&self.stats).clone();
         stats.file_bytes = self.watch.length();
-        stats.full = self.room.load(Ordering::Relaxed) != 0;
+        stats.free_bytes = self.gauge.free();
+        stats.full = self.gauge.room().is_err();
         stats.pending_bytes = self.pending.load(Ordering::Relaxed) as u64;
         stats
     }
@@ -250,57 +238,9 @@ impl Shared {
         if self.pending.load(Ordering::Relaxed).saturating_add(bytes) > self.max_pending {
             return Err(Full::Behind);
         }
-        self.want_sample();
-        match self.room.load(Ordering::Relaxed) {
-            0 => Ok(()),
-            1 => Err(Full::Disk),
-            _ => Err(Full::Records),
-        }
-    }
-
-    /// Asks the committer to look at the space if it has not done so for a while.
-    fn want_sample(&self) {
-        let last = self.sampled.load(Ordering::Relaxed);
-        let now = self.millis();
-        let stale = now.saturating_sub(last) >= u64::try_from(SAMPLE.as_millis()).unwrap_or(0);
-        if stale && !self.sample_wanted.swap(true, Ordering::Relaxed) {
+        if self.gauge.want_look() {
             self.call();
         }
-    }
-
-    /// Whether the committer should look at the space now: it was asked to, or has just written.
-    pub(super) fn sample_due(&self, wrote: bool) -> bool {
-        let age = self.millis().saturating_sub(self.sampled.load(Ordering::Relaxed));
-        let asked = self.sample_wanted.swap(false, Ordering::Relaxed);
-        asked || wrote && age >= u64::try_from(SAMPLE.as_millis()).unwrap_or(0)
-    }
-
-    /// What the committer saw.
-    pub(super) fn sampled(&self, room: Room, free: u64) {
-        lock(&self.stats).free_bytes = free;
-        self.sampled.store(self.millis(), Ordering::Relaxed);
-        let code = room.code();
-        self.room.store(code, Ordering::Relaxed);
-        let before = self.logged.swap(code, Ordering::Relaxed);
-        if before == 0 && code != 0 {
-            tracing::warn!(
-                free_bytes = free,
-                disk = code == 1,
-                "The store is full: new alerts are refused, deliveries go on"
-            );
-        } else if before != 0 && code == 0 {
-            tracing::info!(free_bytes = free, "The store has room again");
-        }
-    }
-
-    /// What the store's own limits say between two samples; a full disk stays full until the next.
-    pub(super) fn judged(&self, room: Room) {
-        if self.room.load(Ordering::Relaxed) != Room::DiskFull.code() {
-            self.room.store(room.code(), Ordering::Relaxed);
-        }
-    }
-
-    fn millis(&self) -> u64 {
-        u64::try_from(now().duration_since(self.started).as_millis()).unwrap_or(u64::MAX)
+        self.gauge.room()
     }
 }

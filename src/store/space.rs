@@ -48,7 +48,7 @@ pub(super) struct Bounds {
 }
 
 /// Asks the system.
-pub(super) type Probe = Box<dyn Fn() -> io::Result<FileSystem> + Send>;
+pub(super) type Probe = Box<dyn Fn() -> io::Result<FileSystem> + Send + Sync>;
 
 /// A file that only takes space, to be given up when there is none left.
 #[derive(Debug)]
@@ -138,12 +138,7 @@ impl Reserve {
     pub(super) fn adjust(&self, free: u64, low_water: u64) {
         let held = fs::metadata(&self.path).is_ok_and(|file| file.len() >= self.bytes);
         if held && free < self.bytes {
-            match fs::remove_file(&self.path) {
-                Ok(()) => tracing::warn!(free, "The disk is full; the store's reserve is in use"),
-                Err(error) => {
-                    tracing::error!(%error, "The disk is full and the reserve can't be given up");
-                }
-            }
+            self.give_up();
         } else if !held
             && self.bytes > 0
             && free > low_water.saturating_add(2 * self.bytes)
@@ -152,6 +147,28 @@ impl Reserve {
             tracing::warn!(%error, path = %self.path.display(), "The store has no reserve of space");
             // Half a reserve helps nobody.
             let _ = fs::remove_file(&self.path);
+        }
+    }
+
+    /// Gives the space back; says whether there was some.
+    pub(super) fn give_up(&self) -> bool {
+        let held = fs::metadata(&self.path).is_ok_and(|file| file.len() > 0);
+        match fs::remove_file(&self.path) {
+            Ok(()) => {
+                // Some file systems let others have the space only once this is on the disk.
+                let _ =
+                    self.path.parent().map(|dir| File::open(dir).and_then(|dir| dir.sync_all()));
+                tracing::warn!(
+                    bytes = self.bytes,
+                    "The disk is full; the store's reserve is in use"
+                );
+                held
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => false,
+            Err(error) => {
+                tracing::error!(%error, "The disk is full and the reserve can't be given up");
+                false
+            }
         }
     }
 

@@ -9,6 +9,7 @@ mod letters;
 mod publish;
 mod restart;
 mod space;
+mod squeeze;
 
 use std::{fs, time::Duration};
 

@@ -7,4 +7,5 @@ pub(crate) mod http2;
 pub(crate) mod operator;
 pub(crate) mod program;
 pub(crate) mod sink;
+pub(crate) mod small_disk;
 pub(crate) mod wait;

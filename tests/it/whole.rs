@@ -1,6 +1,7 @@
 //! The whole program without Kubernetes: real manifests, real receivers, real listeners.
 
 pub(crate) mod canary;
+mod data_dir;
 mod disk;
 mod fifty;
 mod lifecycle;

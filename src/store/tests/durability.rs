@@ -247,6 +247,22 @@ fn room_comes_and_goes_with_the_space_while_nothing_is_written() {
     assert_eq!(store.stats().free_bytes, 999);
 }
 
+#[tokio::test]
+async fn whoever_is_about_to_refuse_looks_again() {
+    let free = Arc::new(AtomicU64::new(0));
+    let seen = free.clone();
+    let probe =
+        move || Ok(FileSystem { total: 1 << 30, free: seen.load(Ordering::SeqCst), backed: 0 });
+    let settings = Settings { low_water: 1_000..=1_000, ..settings() };
+    let place = Place { probe: Some(Box::new(probe)), ..Place::nowhere() };
+    let (store, _) = open_at(InMemoryBackend::new(), settings, place).unwrap();
+    std::thread::sleep(Duration::from_millis(150));
+    free.store(1_000, Ordering::SeqCst);
+    assert_eq!(store.room(1), Err(Full::Disk), "as last seen");
+    store.look_again().await;
+    assert_eq!(store.room(1), Ok(()));
+}
+
 #[test]
 fn lazy_facts_cost_no_commit_of_their_own_when_company_comes() {
     let disk = Disk::default();

@@ -315,12 +315,12 @@ fn reserve_is_taken_where_there_is_space() {
 }
 
 #[test]
-fn file_that_may_not_be_written_is_named() {
+fn directory_in_the_place_of_the_file_is_named() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(file(dir.path())).unwrap();
     let error = open(dir.path(), settings()).unwrap_err();
-    assert!(error.to_string().contains("fanfare.redb"), "{error}");
-    assert!(matches!(error, OpenError::Io { .. }), "{error:?}");
+    assert!(error.to_string().contains("fanfare.redb is a directory"), "{error}");
+    assert!(matches!(error, OpenError::NoFile { .. }), "{error:?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use fanfare::{
     alert::{
-        Alert, Status,
+        Alert, Labels, Status,
         Status::{Firing, Resolved},
     },
     api::Semantics,
@@ -169,6 +169,19 @@ async fn a_full_disk_refuses_new_alerts_only() {
     routes.bed.ledger.fill(None);
     routes.post(vec![alert("New")]).await.unwrap();
     assert_eq!(routes.told(), [("ns/a".into(), Firing, "New".into())]);
+}
+
+/// Adding up texts that are on disk already is work for nothing, and would refuse re-sends as if they were
+/// new.
+#[tokio::test(start_paused = true)]
+async fn room_is_asked_for_without_adding_up_texts() {
+    let routes = one().await;
+    let mut large = alert("Large");
+    large.annotations = Labels::from_iter([("description", "x".repeat(16_000))]);
+    for _ in 0..3 {
+        routes.post(vec![large.clone()]).await.unwrap();
+    }
+    assert!(routes.bed.ledger.most_asked() < 1_000, "{}", routes.bed.ledger.most_asked());
 }
 
 #[tokio::test(start_paused = true)]

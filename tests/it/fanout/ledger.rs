@@ -4,7 +4,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use fanfare::{
@@ -27,6 +30,8 @@ pub(crate) struct Ledger(Arc<Inner>);
 struct Inner {
     facts: Mutex<Facts>,
     disk: watch::Sender<Disk>,
+    /// The largest room that was asked for.
+    asked: AtomicUsize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,7 +67,12 @@ fn failure() -> Failed {
 impl Ledger {
     pub(crate) fn new() -> Self {
         let (disk, _) = watch::channel(Disk::default());
-        Self(Arc::new(Inner { facts: Mutex::default(), disk }))
+        Self(Arc::new(Inner { facts: Mutex::default(), disk, asked: AtomicUsize::default() }))
+    }
+
+    /// The largest room that anybody asked for.
+    pub(crate) fn most_asked(&self) -> usize {
+        self.0.asked.load(Ordering::Relaxed)
     }
 
     pub(crate) fn store(&self) -> Arc<dyn Store> {
@@ -116,7 +126,10 @@ impl Ledger {
             ..Facts::default()
         };
         let (disk, _) = watch::channel(Disk::default());
-        (Self(Arc::new(Inner { facts: Mutex::new(facts), disk })), loaded)
+        (
+            Self(Arc::new(Inner { facts: Mutex::new(facts), disk, asked: AtomicUsize::default() })),
+            loaded,
+        )
     }
 
     /// Reasons and targets of the dead letters, oldest first.
@@ -193,8 +206,13 @@ impl Store for Ledger {
         })
     }
 
-    fn room(&self, _bytes: usize) -> Result<(), Full> {
+    fn room(&self, bytes: usize) -> Result<(), Full> {
+        self.0.asked.fetch_max(bytes, Ordering::Relaxed);
         self.0.disk.borrow().full.map_or(Ok(()), Err)
+    }
+
+    fn look_again(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
     }
 
     fn queues(&self) -> Vec<(TargetKey, Arc<str>, QueueSize)> {

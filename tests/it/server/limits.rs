@@ -144,13 +144,15 @@ async fn bodies_under_way_are_bounded_together_and_small_ones_are_still_taken() 
     let stalled = (0..12).map(|_| async {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let mut start = [0; 12];
-        // A refused sender is answered before it has sent all, or cut off.
-        stream.write_all(&part).await.ok();
+        // A refused sender is answered before it has sent all.
+        stream.write_all(&part).await.unwrap();
         let answer = tokio::time::timeout(Duration::from_secs(5), stream.read_exact(&mut start));
-        (answer.await.is_ok(), start, stream)
+        let answered = answer.await.map(|read| read.expect("an answer, no reset")).is_ok();
+        assert!(!answered || &start == b"HTTP/1.1 503", "{}", String::from_utf8_lossy(&start));
+        (answered, stream)
     });
     let stalled = futures::future::join_all(stalled).await;
-    let waiting = stalled.iter().filter(|(answered, ..)| !answered).count();
+    let waiting = stalled.iter().filter(|(answered, _)| !answered).count();
     assert!((1..=8).contains(&waiting), "{waiting} of {} are held", stalled.len());
     assert!(!bed.metric(r#"{source="v2",outcome="overloaded"} 0"#).await, "refusals are counted");
     let url = format!("{}/api/v2/alerts", bed.intake);
@@ -163,4 +165,52 @@ async fn bodies_under_way_are_bounded_together_and_small_ones_are_still_taken() 
         reply.await.is_ok_and(|reply| reply.status == 200)
     })
     .await;
+}
+
+/// What a plain client does: sends everything, then reads. Control: a server that drops the rest of a refused
+/// body resets the connection, and some of these read nothing or can't even send.
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_senders_of_large_bodies_read_their_answer() {
+    const SENDERS: usize = 40;
+    let bed = Bed::start().await;
+    let head = b"POST /api/v2/alerts HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+        content-length: 4194304\r\n\r\n";
+    let mut whole = head.to_vec();
+    whole.resize(head.len() + 4_194_302, b' ');
+    whole.extend_from_slice(b"[]");
+    let whole: Bytes = whole.into();
+    let address = bed.intake.strip_prefix("http://").unwrap().to_owned();
+    let together = std::sync::Arc::new(tokio::sync::Barrier::new(SENDERS));
+    let senders: Vec<_> = (0..SENDERS)
+        .map(|_| {
+            let (whole, address, together) = (whole.clone(), address.clone(), together.clone());
+            tokio::spawn(async move {
+                let mut stream = TcpStream::connect(address).await?;
+                // Everybody holds a large part of the budget before anybody goes on.
+                stream.write_all(&whole[..2 << 20]).await?;
+                together.wait().await;
+                stream.write_all(&whole[2 << 20..]).await?;
+                let mut answer = vec![0; 4_096];
+                let read = stream.read(&mut answer).await?;
+                answer.truncate(read);
+                // The connection is as good as before.
+                stream.write_all(b"GET /-/healthy HTTP/1.1\r\nhost: x\r\n\r\n").await?;
+                let mut next = [0; 12];
+                stream.read_exact(&mut next).await?;
+                assert_eq!(&next, b"HTTP/1.1 200");
+                Ok::<_, std::io::Error>(String::from_utf8(answer).unwrap())
+            })
+        })
+        .collect();
+    let mut refused = 0;
+    for sender in senders {
+        let answer = sender.await.unwrap().expect("an answer, no reset");
+        if answer.starts_with("HTTP/1.1 503") {
+            assert!(answer.contains("\r\nretry-after: "), "{answer}");
+            refused += 1;
+        } else {
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        }
+    }
+    assert!(refused > 0, "nobody was refused");
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::http::try_send;
 use super::program;
+use super::small_disk::{SmallDisk, enter};
 use super::wait::{wait_for, wait_for_value};
 
 /// Patience with a busy machine: they measure nothing.
@@ -59,10 +60,22 @@ impl Launch {
 
     /// With a file system of this size under `mount`, seen by this process alone.
     pub(crate) fn on_small_disk(mut self, mount: &Path, size: &str) -> Self {
-        let mut command = Command::new("unshare");
         let script = "mount -t tmpfs -o size=\"$1\" tmpfs \"$2\" && shift 2 && exec \"$@\"";
-        command.args(["--mount", "--map-root-user", "sh", "-c", script, "sh", size]).arg(mount);
-        command.arg(self.command.get_program()).args(self.command.get_args());
+        let mount = mount.display().to_string();
+        let args = ["--mount", "--map-root-user", "sh", "-c", script, "sh", size, &mount];
+        self.wrap(Command::new("unshare"), &args.map(str::to_owned));
+        self
+    }
+
+    /// Where this small file system is mounted.
+    pub(crate) fn on_disk(mut self, disk: &SmallDisk) -> Self {
+        self.wrap(Command::new("nsenter"), &enter(disk.keeper()));
+        self
+    }
+
+    /// Lets another program start this one.
+    fn wrap(&mut self, mut command: Command, args: &[String]) {
+        command.args(args).arg(self.command.get_program()).args(self.command.get_args());
         for (name, value) in self.command.get_envs() {
             match value {
                 Some(value) => command.env(name, value),
@@ -70,7 +83,6 @@ impl Launch {
             };
         }
         self.command = command;
-        self
     }
 
     /// On this data directory, which outlives the process, instead of one of its own.
@@ -224,6 +236,11 @@ impl Operator {
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
         self.signal("TERM");
         self.wait_exit().await
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("the operator is our child")
     }
 
     /// Waits until it ends by itself.
