@@ -32,6 +32,9 @@ mod deadline;
 mod edit;
 mod ending;
 mod entry;
+mod flush;
+mod group;
+mod hearing;
 mod held;
 mod lane;
 mod link;
@@ -42,6 +45,8 @@ mod notice;
 mod plan;
 mod record;
 mod refresh;
+mod regroup;
+mod reshape;
 mod restore;
 mod settings;
 mod settle;
@@ -51,13 +56,15 @@ mod state;
 mod sweep;
 mod ticket;
 mod told;
+mod view;
 
 pub use plan::{FallbackMode, FallbackTerms, Limits, Plan, Recipient, Role, RouteTerms};
 pub use record::{
-    AlertRecord, Fact, Origin, Phase, Queued, RouteTold, Said, ToldEntry, ToldRecord,
+    AlertRecord, Fact, GroupEntry, GroupRecord, Heard, Hearing, Origin, Phase, Queued, RouteTold,
+    Said, ToldEntry, ToldRecord,
 };
 pub use restore::Restoring;
 pub use settings::{Counts, OwedCounts, Settings};
-pub use slot::{AlertId, Owed, RouteId, Slot, TargetId};
+pub use slot::{AlertId, GroupId, Owed, RouteId, Slot, Subject, TargetId};
 pub use state::State;
 pub use ticket::{Ended, Next, Settled, Settlement, Ticket, Verdict, Why};

@@ -40,6 +40,7 @@ pub(super) fn open(config: &Config) -> Result<Arc<Redb>, Error> {
 pub(super) fn restore(store: &Redb, settings: dispatch::Settings) -> Result<State, Error> {
     let mut restoring = Restoring::new(settings, Moment::now());
     let alerts = store.restore(&mut |found| restoring.add(found.id, found.alert, found.told))?;
+    store.restore_groups(&mut |id, group| restoring.add_group(id, group))?;
     tracing::info!(alerts, set_aside = store::Store::stats(store).set_aside, "Store opened");
     Ok(restoring.finish())
 }

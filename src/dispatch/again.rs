@@ -1,6 +1,6 @@
 //! What a person asks for: another try of something that was given up.
 
-use super::{Slot, State, lane::Place};
+use super::{Slot, State, Subject, lane::Place};
 use crate::{
     alert::Labels,
     api::{RouteKey, TargetKey},
@@ -16,7 +16,7 @@ impl State {
         self.index.contains_key(labels)
     }
 
-    /// Makes what the route owes the target about this alert the target's next one, and forgets that it
+    /// Makes what the route owes the target about this group or alert the target's next one, and forgets that it
     /// was given up: if it fails again, that is another dead letter. Answers whether anything is owed.
     pub fn try_again(
         &mut self,
@@ -30,22 +30,25 @@ impl State {
         else {
             return false;
         };
-        let Some(alert) = self.index.get(labels).copied() else { return false };
-        let Some(held) = self.alerts.get_mut(&alert) else { return false };
-        let slot = Slot { target, route, alert };
-        let owed = held.one((slot, now), &mut self.desk, |entry| {
-            if !entry.owes() {
-                return false;
-            }
-            entry.told.dead_letter(0);
-            entry.mark();
-            if matches!(entry.told.place, Place::Held | Place::Waiting) && !entry.is_muted() {
-                let since = entry.since();
-                entry.desk.lanes.place_first(slot, entry.told, since);
-            }
-            true
-        });
-        self.schedule(alert);
-        owed == Some(true)
+        let group = self.group_index.get(&(route, labels.clone())).map(|id| (*id).into());
+        let alert = self.index.get(labels).map(|id| (*id).into());
+        let subjects: [Option<Subject>; 2] = [group, alert];
+        subjects.into_iter().flatten().any(|subject| {
+            let slot = Slot { target, route, subject };
+            let owed = self.with(slot, now, |entry| {
+                if !entry.owes() {
+                    return false;
+                }
+                entry.told.dead_letter(0);
+                entry.mark();
+                if matches!(entry.told.place, Place::Held | Place::Waiting) && !entry.is_muted() {
+                    let since = entry.since();
+                    entry.desk.lanes.place_first(slot, entry.told, since);
+                }
+                true
+            });
+            self.rearrange(subject, false);
+            owed == Some(true)
+        })
     }
 }

@@ -8,29 +8,29 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{AlertId, Owed, State, lane::Place};
+use super::{AlertId, Owed, State, Subject, lane::Place};
 use crate::{api::TargetKey, clock::Moment};
 
-/// Alerts and timers looked at in one call of [`State::tick`].
+/// Alerts, groups and timers looked at in one call of [`State::tick`].
 const BOUND: usize = 4_096;
 
-/// When something happens to an alert by itself. At most one entry of an alert counts: the earliest.
+/// When something happens to an alert or group by itself. At most one entry of each counts: the earliest.
 /// Later ones are made when that one is due, so that a re-send that only moves the end makes none.
 #[derive(Debug, Default)]
-pub(super) struct Deadlines(BinaryHeap<Reverse<(Timestamp, AlertId)>>);
+pub(super) struct Deadlines(BinaryHeap<Reverse<(Timestamp, Subject)>>);
 
 // === impl Deadlines ===
 
 impl Deadlines {
-    pub(super) fn push(&mut self, at: Timestamp, id: AlertId) {
-        self.0.push(Reverse((at, id)));
+    pub(super) fn push(&mut self, at: Timestamp, subject: Subject) {
+        self.0.push(Reverse((at, subject)));
     }
 
     pub(super) fn first(&self) -> Option<Timestamp> {
         self.0.peek().map(|Reverse((at, _))| *at)
     }
 
-    fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, AlertId)> {
+    fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, Subject)> {
         self.first().filter(|at| *at <= now)?;
         self.0.pop().map(|Reverse(due)| due)
     }
@@ -39,7 +39,7 @@ impl Deadlines {
         self.0.len()
     }
 
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(Timestamp, AlertId) -> bool) {
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(Timestamp, Subject) -> bool) {
         self.0.retain(|Reverse((at, id))| keep(*at, *id));
     }
 }
@@ -48,11 +48,15 @@ impl Deadlines {
 
 impl State {
     /// Lets time pass: expiry, confirmation of a second sender's alert, repeats, `maxAge`, retries,
-    /// forgetting. Returns what changed, and the targets that have work at once (retries).
+    /// flushes of groups, forgetting. Returns what changed, and the targets that have work at once (retries).
     pub fn tick(&mut self, now: Moment) -> (Owed, Vec<TargetKey>) {
         let mut owed = Owed::default();
         for _ in 0..BOUND {
-            let Some((at, id)) = self.deadlines.pop_due(now.wall) else { break };
+            let Some((at, subject)) = self.deadlines.pop_due(now.wall) else { break };
+            let Some(id) = subject.alert() else {
+                self.pass_group(subject, at, now, &mut owed);
+                continue;
+            };
             match self.alerts.get_mut(&id) {
                 Some(held) if held.queued == Some(at) => held.queued = None,
                 _ => continue,

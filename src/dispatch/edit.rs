@@ -17,12 +17,15 @@ use super::{
     mute::Mutes,
     notice::Content,
     plan::Absence,
+    regroup::Moved,
     told::Told,
 };
 use crate::{alert::Status, api::RouteKey, clock::Moment, routing::Route};
 
 /// Beyond so many changed routes every alert is looked at: that is cheaper.
 const FEW: usize = 64;
+
+type Deliveries = HashMap<RouteId, Arc<Delivery>>;
 
 /// The difference between two plans.
 struct Edit {
@@ -49,11 +52,12 @@ struct Leaving<'a> {
 impl State {
     /// Replaces routes and recipients. The plan must be complete: what it leaves out comes to its end.
     pub fn reconfigure(&mut self, plan: Arc<Plan>, now: Moment) -> Owed {
-        let deliveries = self.compile(&plan);
+        let (deliveries, grouped) = self.compile(&plan);
         let edit = Edit::between((&self.plan, &self.deliveries), (&plan, &deliveries));
         self.plan = plan;
         self.deliveries = deliveries;
         self.muted = self.find_muted();
+        let changed = self.reshape(grouped, now);
         let concerned = self.alerts.iter().filter(|(_, held)| edit.concerns(held));
         let mut concerned: Vec<AlertId> = concerned.map(|(id, _)| *id).collect();
         concerned.sort_unstable();
@@ -62,32 +66,44 @@ impl State {
             self.connect(id, now, false);
             self.review(id, now, &mut owed);
         }
+        self.review_groups(changed, now, &mut owed);
         self.bound_resolves(now);
         self.forget_names();
         owed
     }
 
-    /// The plan in numbers; what did not change stays the same allocation.
-    fn compile(&mut self, plan: &Plan) -> HashMap<RouteId, Arc<Delivery>> {
+    /// The plan in numbers, what is told alert by alert and what is told in groups; what did not change
+    /// stays the same allocation.
+    fn compile(&mut self, plan: &Plan) -> (Deliveries, Deliveries) {
+        let with_groups = self.routes_with_groups();
         let Desk { names, lanes, .. } = &mut self.desk;
         let mut deliveries = HashMap::with_capacity(plan.routes.len());
+        let mut grouped = HashMap::new();
         for (key, (terms, recipients)) in &plan.routes {
+            let id = names.route(key);
             let members = recipients.iter().map(|recipient| {
                 let id = names.target(&recipient.target);
                 lanes.open(id);
                 Member { id, recipient: recipient.clone() }
             });
-            let new = Delivery::new(key.clone(), terms.clone(), members.collect());
-            let id = names.route(key);
-            let same = self.deliveries.get(&id).filter(|old| old.equals(&new));
-            let delivery = same.cloned().unwrap_or_else(|| Arc::new(new));
-            deliveries.insert(id, delivery);
+            let (every, others): (Vec<_>, Vec<_>) = members.partition(Member::needs_every);
+            let put = |into: &mut Deliveries, before: &Deliveries, members| {
+                let new = Delivery::new(key.clone(), terms.clone(), members);
+                let same = before.get(&id).filter(|old| old.equals(&new));
+                into.insert(id, same.cloned().unwrap_or_else(|| Arc::new(new)));
+            };
+            if terms.grouping.is_some() || with_groups.contains(&id) {
+                put(&mut grouped, &self.grouped, others.clone());
+            }
+            let alone = if terms.grouping.is_some() { every } else { [every, others].concat() };
+            put(&mut deliveries, &self.deliveries, alone);
         }
         for key in plan.kept.iter().filter(|key| !plan.routes.contains_key(key)) {
             let id = self.desk.names.route(key);
             deliveries.insert(id, self.mute((id, key), plan));
+            grouped.extend(self.mute_groups((id, key), plan).map(|delivery| (id, delivery)));
         }
-        deliveries
+        (deliveries, grouped)
     }
 
     /// A route that can't be used at present, with whom it reached and who still exists.
@@ -146,12 +162,13 @@ impl State {
             let Some(delivery) = self.deliveries.get(id_of_route) else { continue };
             for member in delivery.members.iter().filter(|member| member.needs_every()) {
                 let mut entry = Entry {
-                    slot: Slot { target: member.id, route: *id_of_route, alert: id },
+                    slot: Slot { target: member.id, route: *id_of_route, subject: id.into() },
                     matches: true,
                     muted: Mutes::default(),
                     delivery,
                     member,
                     told: &mut nothing,
+                    group: None,
                     content: Some(&content),
                     confirmed: true,
                     dirty: &mut (true, true),
@@ -175,7 +192,7 @@ impl State {
         let content = Content::last_of(held);
         let stale = held.says().is_none();
         let mut links = std::mem::take(&mut held.links);
-        let mut told = false;
+        let (mut told, mut moved) = (false, Vec::new());
         links.retain_mut(|link| {
             let wanted = wanting(&link.delivery.key);
             let matches = link.matches;
@@ -194,7 +211,7 @@ impl State {
                         (Vec::new(), old)
                     } else {
                         let (left, joined) = link.follow(delivery, joining);
-                        told |= joined && !joining.restored;
+                        told |= joined && !(joining.restored && link.matches);
                         (left, old)
                     }
                 }
@@ -204,9 +221,20 @@ impl State {
                 link.rejoin(joining);
                 told = true;
             }
-            for (at, entry) in left {
+            for (at, mut entry) in left {
                 let member = &old.members[at];
-                let slot = Slot { target: member.id, route: link.route, alert: id };
+                let slot = Slot { target: member.id, route: link.route, subject: id.into() };
+                let grouped = self.grouped.get(&link.route);
+                let grouped = grouped.and_then(|new| Some(&new.members[new.find(member.id)?]));
+                if grouped.is_some_and(|new| new.recipient.uid == member.recipient.uid) {
+                    entry.maybe_firing |= entry.place == Place::InFlight;
+                    self.desk.lanes.leave(slot, &mut entry);
+                    if !entry.is_blank() {
+                        let (route, member) = (link.route, member.clone());
+                        moved.push(Moved { route, member, told: entry });
+                    }
+                    continue;
+                }
                 let told = entry;
                 let leaving = Leaving { slot, delivery: &old, member, told, matches, stale };
                 let why = match self.plan.absence(
@@ -230,7 +258,7 @@ impl State {
                     link.lose((id, &content), &mut self.desk, now);
                 }
             }
-            let kept = link.matches || !link.is_blank();
+            let kept = link.matches || !link.is_idle();
             told |= !kept && !link.told.iter().all(Told::is_unknown);
             kept
         });
@@ -246,9 +274,10 @@ impl State {
         held.links = links;
         held.restored = false;
         if told {
-            self.desk.log.told(id, &mut held.dirty);
+            self.desk.log.told(id.into(), &mut held.dirty);
         }
         self.weigh(id);
+        self.regroup(id, moved, joining.restored, now);
     }
 
     /// After a change of its links: what is owed and may be sent now?
@@ -276,6 +305,7 @@ impl State {
         let used: HashSet<_> = self
             .deliveries
             .values()
+            .chain(self.grouped.values())
             .flat_map(|delivery| delivery.members.iter().map(|member| member.id))
             .collect();
         for target in names.forget_targets(|target| used.contains(&target)) {
@@ -294,12 +324,13 @@ impl Link {
         let Self { route, delivery, told, .. } = self;
         for (member, told) in delivery.members.iter().zip(told) {
             let mut entry = Entry {
-                slot: Slot { target: member.id, route: *route, alert: id },
+                slot: Slot { target: member.id, route: *route, subject: id.into() },
                 matches: true,
                 muted: Mutes::default(),
                 delivery,
                 member,
                 told,
+                group: None,
                 content: Some(content),
                 confirmed: true,
                 dirty: &mut (true, true),
@@ -365,6 +396,7 @@ impl Leaving<'_> {
                 delivery: self.delivery,
                 member: self.member,
                 told: &mut self.told,
+                group: None,
                 content: Some(content),
                 confirmed: true,
                 dirty: &mut (true, true),

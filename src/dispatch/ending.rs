@@ -51,6 +51,7 @@ impl Entry<'_> {
         }
         if ends {
             self.told.close(says.version);
+            self.hear(|heard, view| _ = heard.give_up(view.shown()), true);
             self.desk.lanes.count_resolve(self.slot, self.told, false);
             self.desk.lanes.idle(self.slot, self.told);
         }

@@ -7,14 +7,17 @@ use tokio::time::Instant;
 
 use super::{
     AlertId, Origin, Queued, Slot, Verdict, Why,
+    group::GroupTold,
+    hearing::Hearings,
     held::Held,
     lane::{Lanes, Place},
     link::{Delivery, Link, Member},
     log::Log,
     mute::Mutes,
     names::Names,
-    notice::{Content, Writer},
+    notice::{Content, What, Writer},
     told::Told,
+    view::{Shown, View},
 };
 use crate::{
     alert::{Notification, Status},
@@ -42,6 +45,8 @@ pub(super) struct Entry<'a> {
     pub(super) delivery: &'a Delivery,
     pub(super) member: &'a Member,
     pub(super) told: &'a mut Told,
+    /// What a group's target heard beside that; `None` for an alert on its own.
+    pub(super) group: Option<&'a mut GroupTold>,
     /// What the alert says; `None` while it is stale.
     pub(super) content: Option<&'a Content>,
     /// Everything that it says is on disk.
@@ -63,15 +68,16 @@ impl Held {
     ) {
         let content = Content::of(self);
         let Self { links, dirty, unconfirmed, .. } = self;
-        for Link { route, matches, muted, delivery, told } in links {
+        for Link { route, matches, muted, delivery, told, .. } in links {
             for (member, told) in delivery.members.iter().zip(told.iter_mut()) {
                 rule(&mut Entry {
-                    slot: Slot { target: member.id, route: *route, alert: id },
+                    slot: Slot { target: member.id, route: *route, subject: id.into() },
                     matches: *matches,
                     muted: *muted,
                     delivery,
                     member,
                     told,
+                    group: None,
                     content: content.as_ref(),
                     confirmed: *unconfirmed == 0,
                     dirty,
@@ -101,6 +107,7 @@ impl Held {
             delivery,
             member: &delivery.members[at],
             told: &mut told[at],
+            group: None,
             content: content.as_ref(),
             confirmed: *unconfirmed == 0,
             dirty,
@@ -140,7 +147,7 @@ impl Entry<'_> {
         })
     }
 
-    /// The alert says something else than `was`. What was owed is owed no more, and counts as
+    /// The alert or group says something else than `was`. What was owed is owed no more, and counts as
     /// superseded unless its end is known already.
     pub(super) fn news(&mut self, was: Option<&Content>) {
         if let Some(was) = was {
@@ -184,6 +191,9 @@ impl Entry<'_> {
     /// Notes that a target need not hear of an end, because it surely never heard of the problem.
     pub(super) fn close(&mut self) {
         let Some(says) = self.content.map(|content| content.says) else { return };
+        if self.group.is_some() {
+            return;
+        }
         let deaf = says.status == Status::Resolved
             && self.told.place != Place::InFlight
             && !self.told.open()
@@ -259,7 +269,20 @@ impl Entry<'_> {
         {
             self.desk.lanes.idle(self.slot, self.told);
             self.told.deliver(says, self.now.wall);
+            self.hear(|heard, view| heard.deliver(view.shown(), true), true);
             self.mark();
+        }
+    }
+
+    /// Notes what a group's target heard of what it is owed, and whether that settles it.
+    pub(super) fn hear(&mut self, rule: impl FnOnce(&mut Hearings, &View), settles: bool) {
+        if let Some(group) = &mut self.group
+            && let Some(Content { what: What::Group(view, _), .. }) = self.content
+        {
+            rule(&mut group.heard, view);
+            if settles {
+                group.settle(self.told);
+            }
         }
     }
 
@@ -284,7 +307,9 @@ impl Entry<'_> {
         };
         let says = content.says;
         let verdict = match decide(says.status) {
-            Verdict::Skip if says.status == Status::Resolved => Verdict::Hold,
+            Verdict::Skip if says.status == Status::Resolved || self.tells_an_end() => {
+                Verdict::Hold
+            }
             verdict => verdict,
         };
         match verdict {
@@ -297,6 +322,7 @@ impl Entry<'_> {
                 let (notification, since) = (self.write(content), self.since());
                 self.end(Why::Skipped, notification, since, false);
                 self.told.skip(says.version, self.now.wall);
+                self.hear(|heard, view| heard.skip(view.shown()), true);
                 self.desk.lanes.idle(self.slot, self.told);
                 self.mark();
             }
@@ -304,10 +330,21 @@ impl Entry<'_> {
         Some(verdict)
     }
 
+    /// Some member ended that the target may believe to fire.
+    fn tells_an_end(&self) -> bool {
+        let Some(Content { what: What::Group(view, _), .. }) = self.content else { return false };
+        let ended = |shown: &Shown| {
+            let open = self.group.as_ref().is_some_and(|group| group.heard.is_open(shown.id));
+            shown.status == Status::Resolved && open
+        };
+        view.shown().any(ended)
+    }
+
     /// An attempt begins.
     pub(super) fn begin(&mut self, content: &Content) -> Begun {
         let (notification, since) = (self.write(content), self.since());
-        let must_commit = self.told.begin(content.says, self.delivery.terms.repeat_interval);
+        let mut must_commit = self.told.begin(content.says, self.delivery.terms.repeat_interval);
+        self.hear(|heard, view| must_commit |= heard.begin(view.shown()), false);
         if must_commit {
             self.mark();
         }
@@ -325,13 +362,13 @@ impl Entry<'_> {
     }
 
     pub(super) fn write(&mut self, content: &Content) -> Arc<Notification> {
-        let of = (self.slot.alert, self.slot.route);
+        let of = (self.slot.subject, self.slot.route);
         let to = (self.delivery, self.member, &*self.told);
         self.desk.writer.write(content, of, to, self.now.wall)
     }
 
     pub(super) fn mark(&mut self) {
-        self.desk.log.told(self.slot.alert, self.dirty);
+        self.desk.log.told(self.slot.subject, self.dirty);
     }
 }
 

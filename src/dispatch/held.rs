@@ -5,10 +5,11 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    AlertRecord, Phase, RouteId, Settings,
+    AlertId, AlertRecord, Phase, RouteId, Settings,
     lane::Place,
     link::Link,
     told::{Says, Told},
+    view::Shown,
 };
 use crate::{
     alert::{Alert, Status, later, merge},
@@ -144,12 +145,44 @@ impl Held {
             Phase::Firing | Phase::Resolved => Status::Resolved,
             Phase::Stale => return None,
         };
-        Some(Says { incident: self.incident, status, version: self.version })
+        Some(Says { incident: self.incident, status, version: self.version, decided: false })
     }
 
     /// What it said when it went stale.
     pub(super) fn before_stale(&self) -> Says {
-        Says { incident: self.incident, status: Status::Firing, version: self.version }
+        Says {
+            incident: self.incident,
+            status: Status::Firing,
+            version: self.version,
+            decided: false,
+        }
+    }
+
+    /// What groups should know: a slower sender is believed at once there. `None` while stale.
+    pub(super) fn stands(&self) -> Option<Status> {
+        match self.phase {
+            Phase::Firing => Some(Status::Firing),
+            Phase::Resolved => Some(Status::Resolved),
+            Phase::Stale => None,
+        }
+    }
+
+    /// It as a member of a group.
+    pub(super) fn show(&self, id: AlertId, lingers: bool) -> Option<Shown> {
+        Some(Shown {
+            id,
+            alert: self.alert.clone(),
+            status: self.stands()?,
+            incident: self.incident,
+            version: self.version,
+            incident_start: self.incident_start,
+            changed_at: self.changed_at,
+            lingers,
+        })
+    }
+
+    pub(super) fn version(&self) -> u32 {
+        self.version
     }
 
     /// The alert that goes with [`Held::says`].
@@ -283,7 +316,10 @@ impl Held {
         let Some(says) = self.says() else { return false };
         !self.restored
             && self.unconfirmed == 0
-            && self.links.iter().all(|link| link.told.iter().all(|told| told.is_closed(says)))
+            && self
+                .links
+                .iter()
+                .all(|link| link.stays == 0 && link.told.iter().all(|told| told.is_closed(says)))
     }
 
     pub(super) fn link(&mut self, route: RouteId) -> Option<&mut Link> {

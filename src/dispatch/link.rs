@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    Recipient, RouteId, RouteTerms, TargetId,
+    GroupId, Recipient, RouteId, RouteTerms, TargetId,
     lane::Place,
     mute::Mutes,
     told::{Demand, Says, Told},
@@ -24,9 +24,16 @@ pub(super) struct Link {
     pub(super) matches: bool,
     /// Why the alert is absent on this route at present.
     pub(super) muted: Mutes,
+    /// The part of the route that is told alert by alert.
     pub(super) delivery: Arc<Delivery>,
     /// One for each recipient.
     pub(super) told: Box<[Told]>,
+    /// The group that the alert belongs to, on a grouped route.
+    pub(super) group: Option<GroupId>,
+    /// Groups that it belonged to before: whoever was told there hears of the end there.
+    pub(super) drains: Vec<GroupId>,
+    /// How many of these groups it has not left.
+    pub(super) stays: u32,
 }
 
 /// A route and whom it reaches; the same for all its alerts.
@@ -110,7 +117,34 @@ impl Link {
             muted: Mutes::default(),
             told: delivery.members.iter().map(join).collect(),
             delivery: delivery.clone(),
+            group: None,
+            drains: Vec::new(),
+            stays: 0,
         }
+    }
+
+    /// Of an earlier process.
+    pub(super) fn provisional(route: RouteId, delivery: &Arc<Delivery>) -> Self {
+        Self {
+            route,
+            matches: false,
+            muted: Mutes::default(),
+            told: Box::default(),
+            delivery: delivery.clone(),
+            group: None,
+            drains: Vec::new(),
+            stays: 0,
+        }
+    }
+
+    /// Every group that the alert belongs to.
+    pub(super) fn groups(&self) -> impl Iterator<Item = GroupId> {
+        self.group.into_iter().chain(self.drains.iter().copied())
+    }
+
+    /// Nothing has to be kept of it while its route does not want the alert.
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_blank() && self.group.is_none() && self.drains.is_empty()
     }
 
     /// Follows a change of the route's recipients. Entries stay with their target as long as it
@@ -188,7 +222,7 @@ impl Link {
 
     /// Somebody was told, or may have been told, of an incident whose end they have not heard.
     pub(super) fn is_open(&self) -> bool {
-        self.told.iter().any(Told::open)
+        self.stays > 0 || self.told.iter().any(Told::open)
     }
 
     /// A later start asks who of its targets may know, even if the log does not name them.

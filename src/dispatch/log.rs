@@ -1,16 +1,17 @@
 //! What is to be written, and what came to its end: collected until somebody takes it.
 
 use super::{
-    AlertId, Ended, Fact, Queued, RouteTold, State, ToldRecord, held::Held, link::Link, told::Told,
+    AlertId, Ended, Fact, Queued, RouteTold, State, Subject, ToldRecord, held::Held, link::Link,
+    told::Told,
 };
 
 /// Changes since they were last taken.
 #[derive(Debug, Default)]
 pub(super) struct Log {
-    /// Alerts of which something is to be written, each once.
-    dirty: Vec<AlertId>,
+    /// Alerts and groups of which something is to be written, each once.
+    dirty: Vec<Subject>,
     queued: Vec<Queued>,
-    forgotten: Vec<AlertId>,
+    forgotten: Vec<Subject>,
     pub(super) ended: Vec<Ended>,
 }
 
@@ -19,19 +20,19 @@ pub(super) struct Log {
 impl Log {
     /// The alert's own record is to be written.
     pub(super) fn alert(&mut self, id: AlertId, dirty: &mut (bool, bool)) {
-        self.note(id, *dirty);
+        self.note(id.into(), *dirty);
         dirty.0 = true;
     }
 
-    /// What everyone was told about the alert is to be written.
-    pub(super) fn told(&mut self, id: AlertId, dirty: &mut (bool, bool)) {
-        self.note(id, *dirty);
+    /// What everyone was told about the alert or group is to be written.
+    pub(super) fn told(&mut self, subject: Subject, dirty: &mut (bool, bool)) {
+        self.note(subject, *dirty);
         dirty.1 = true;
     }
 
-    fn note(&mut self, id: AlertId, dirty: (bool, bool)) {
+    fn note(&mut self, subject: Subject, dirty: (bool, bool)) {
         if dirty == (false, false) {
-            self.dirty.push(id);
+            self.dirty.push(subject);
         }
     }
 
@@ -39,8 +40,8 @@ impl Log {
         self.queued.push(queued);
     }
 
-    pub(super) fn forget(&mut self, id: AlertId) {
-        self.forgotten.push(id);
+    pub(super) fn forget(&mut self, subject: Subject) {
+        self.forgotten.push(subject);
     }
 }
 
@@ -51,7 +52,15 @@ impl State {
     pub fn take_facts(&mut self) -> Vec<Fact> {
         let log = &mut self.desk.log;
         let mut facts = Vec::with_capacity(log.dirty.len());
-        for id in std::mem::take(&mut log.dirty) {
+        for subject in std::mem::take(&mut log.dirty) {
+            if let Some(id) = subject.group()
+                && let Some(group) = self.groups.get_mut(&id)
+            {
+                group.dirty = (false, false);
+                group.on_disk = true;
+                facts.push(Fact::Group(id, group.record()));
+            }
+            let Some(id) = subject.alert() else { continue };
             let Some(held) = self.alerts.get_mut(&id) else { continue };
             let (alert, told) = std::mem::take(&mut held.dirty);
             if alert {
@@ -63,7 +72,11 @@ impl State {
             held.on_disk = true;
         }
         facts.extend(log.queued.drain(..).map(Fact::Enqueue));
-        facts.extend(log.forgotten.drain(..).map(Fact::Forget));
+        let forgotten = log.forgotten.drain(..);
+        facts.extend(forgotten.filter_map(|subject| match (subject.alert(), subject.group()) {
+            (Some(id), _) => Some(Fact::Forget(id)),
+            (None, group) => group.map(Fact::ForgetGroup),
+        }));
         facts
     }
 

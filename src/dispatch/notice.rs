@@ -5,10 +5,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    AlertId, RouteId,
+    RouteId, Subject,
     held::Held,
     link::{Delivery, Member},
     told::{Says, Told},
+    view::{Shown, View},
 };
 use crate::{
     alert::{
@@ -21,13 +22,21 @@ use crate::{
 /// So many keys are kept: those of what was sent last are asked for again by the next target.
 const KEYS: usize = 1_024;
 
-/// What an alert says, with everything that a notification of it needs.
+/// What an alert or a group says, with everything that a notification of it needs.
 #[derive(Clone, Debug)]
 pub(super) struct Content {
-    pub(super) alert: Arc<Alert>,
     pub(super) says: Says,
-    pub(super) incident_start: Timestamp,
     pub(super) changed_at: Timestamp,
+    pub(super) what: What,
+}
+
+/// Of whom it says that.
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    /// An alert, whose incident began then.
+    Alert(Arc<Alert>, Timestamp),
+    /// A group of these labels.
+    Group(Arc<View>, Labels),
 }
 
 /// Makes notifications.
@@ -37,10 +46,10 @@ pub(super) struct Writer {
     keys: Box<[Option<Keys>]>,
 }
 
-/// Group key and incident key of one alert on one route.
+/// Group key and incident key of one alert or group on one route.
 #[derive(Clone, Debug)]
 struct Keys {
-    of: (AlertId, RouteId),
+    of: (Subject, RouteId),
     group: Arc<str>,
     incident: Arc<str>,
 }
@@ -52,9 +61,8 @@ impl Content {
     pub(super) fn of(held: &Held) -> Option<Self> {
         Some(Self {
             says: held.says()?,
-            alert: held.shown().clone(),
-            incident_start: held.incident_start(),
             changed_at: held.changed_at,
+            what: What::Alert(held.shown().clone(), held.incident_start()),
         })
     }
 
@@ -62,9 +70,8 @@ impl Content {
     pub(super) fn last_of(held: &Held) -> Self {
         Self::of(held).unwrap_or_else(|| Self {
             says: held.before_stale(),
-            alert: held.alert.clone(),
-            incident_start: held.incident_start(),
             changed_at: held.changed_at,
+            what: What::Alert(held.alert.clone(), held.incident_start()),
         })
     }
 }
@@ -80,36 +87,61 @@ impl Writer {
     pub(super) fn write(
         &mut self,
         content: &Content,
-        (id, route): (AlertId, RouteId),
+        of: (Subject, RouteId),
         (delivery, member, told): (&Delivery, &Member, &Told),
         now: Timestamp,
     ) -> Arc<Notification> {
-        let Content { alert, says, incident_start, .. } = content;
-        let Keys { group, incident, .. } = self.keys((id, route), &delivery.key, &alert.labels);
+        let Content { says, what, .. } = content;
+        let labels = match what {
+            What::Alert(alert, _) => &alert.labels,
+            What::Group(_, labels) => labels,
+        };
+        let Keys { group, incident, .. } = self.keys(of, &delivery.key, labels);
         let name = NotificationId::new(&member.recipient.uid, &group, told.count());
+        let (name, reason, members) = match what {
+            What::Alert(alert, incident_start) => {
+                let reason = match says.status {
+                    Status::Resolved => NotificationReason::AllResolved,
+                    Status::Firing if told.count() == 0 => NotificationReason::First,
+                    Status::Firing if told.repeats(*says) => NotificationReason::Repeat,
+                    Status::Firing => NotificationReason::NewAlerts,
+                };
+                let members = vec![AlertMember { alert: alert.clone(), status: says.status }];
+                (name.member(&alert.labels, says.status, *incident_start), reason, members)
+            }
+            What::Group(view, _) => {
+                let told = |shown: &&Shown| {
+                    shown.status == Status::Firing || member.recipient.send_resolved
+                };
+                let shown = || view.shown().filter(told);
+                let name = shown().fold(name, |name, shown| {
+                    name.member(&shown.alert.labels, shown.status, shown.incident_start)
+                });
+                let member = |Shown { alert, status, .. }: &Shown| AlertMember {
+                    alert: alert.clone(),
+                    status: *status,
+                };
+                (name, view.reason, shown().map(member).collect())
+            }
+        };
         Arc::new(Notification {
-            id: name.member(&alert.labels, says.status, *incident_start).finish().into(),
+            id: name.finish().into(),
             group_key: group,
             incident_key: incident,
             receiver: member.recipient.target.to_string().into(),
             status: says.status,
-            group_labels: alert.labels.clone(),
-            reason: match says.status {
-                Status::Resolved => NotificationReason::AllResolved,
-                Status::Firing if told.count() == 0 => NotificationReason::First,
-                Status::Firing if told.repeats(*says) => NotificationReason::Repeat,
-                Status::Firing => NotificationReason::NewAlerts,
-            },
+            group_labels: labels.clone(),
+            reason,
             external_url: self.external_url.clone(),
             at: now,
-            members: vec![AlertMember { alert: alert.clone(), status: says.status }],
+            members,
         })
     }
 
-    fn keys(&mut self, of: (AlertId, RouteId), route: &RouteKey, labels: &Labels) -> Keys {
-        let AlertId(alert) = of.0;
-        let place = alert.wrapping_mul(31).wrapping_add(u64::from(of.1.0)) % KEYS as u64;
-        let place = &mut self.keys[usize::try_from(place).expect("it is below KEYS")];
+    fn keys(&mut self, of: (Subject, RouteId), route: &RouteKey, labels: &Labels) -> Keys {
+        let number = of.0.number().wrapping_mul(31).wrapping_add(u64::from(of.1.0));
+        let place = usize::try_from(number % KEYS as u64).expect("it is below KEYS");
+        let place = &mut self.keys[place];
         match place {
             Some(keys) if keys.of == of => keys.clone(),
             _ => {

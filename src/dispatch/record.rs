@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::AlertId;
+use super::{AlertId, GroupId};
 use crate::{
-    alert::{Alert, Notification, Status},
+    alert::{Alert, Labels, Notification, Status},
     api::{QueueLimit, RouteKey, TargetKey},
     publish::Source,
 };
@@ -23,6 +23,10 @@ pub enum Fact {
     Forget(AlertId),
     /// A transition for a target that needs every one.
     Enqueue(Queued),
+    /// What everyone was told about a group; replaces what was written under this id.
+    Group(GroupId, GroupRecord),
+    /// What was told about a group is of no further use.
+    ForgetGroup(GroupId),
 }
 
 /// One alert as held: its incidents, and since when it says what it says.
@@ -114,6 +118,66 @@ pub struct Said {
     pub status: Status,
     /// The alert's version at that time.
     pub version: u32,
+}
+
+/// The notification log's record of a group of a grouped route.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupRecord {
+    /// The route.
+    pub route: RouteKey,
+    /// The labels that make the group.
+    pub labels: Labels,
+    /// When it was last flushed: the next flush comes an interval later. The epoch if it never was.
+    pub flushed_at: Timestamp,
+    /// Members that had ended by then were told of to everyone who had to hear it, and left.
+    pub left_at: Timestamp,
+    /// By target. Targets about which nothing is known are left out.
+    pub entries: Vec<GroupEntry>,
+}
+
+/// What one target was told about a group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupEntry {
+    /// The target.
+    pub target: TargetKey,
+    /// UID of the target: a recreated target starts with nothing told.
+    pub uid: Arc<str>,
+    /// What it heard of which member, sorted by alert.
+    pub heard: Arc<[Heard]>,
+    /// When it was last told or skipped: what repeats count from. The epoch if it never was.
+    pub at: Timestamp,
+    /// Notifications told.
+    pub count: u32,
+    /// The state that has gone to the dead letters already.
+    pub dead_lettered: Option<u64>,
+    /// `maxAge` counts from here if it is later than the change.
+    pub resumed_at: Option<Timestamp>,
+}
+
+/// What a target heard of a member of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// The member.
+    pub alert: AlertId,
+    /// Its version then.
+    pub version: u32,
+    /// What it heard.
+    pub what: Hearing,
+}
+
+/// What a target heard of a member of a group last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hearing {
+    /// It fires.
+    Firing,
+    /// It is over.
+    Resolved,
+    /// It is over, and later notifications did not mention it any more.
+    Past,
+    /// Perhaps that it fires, perhaps that it is over: both are told.
+    Unsure,
+    /// Nothing: that it fires was left out on purpose.
+    Skipped,
 }
 
 /// One notification that waits on disk for one target, in the order of its arrival.

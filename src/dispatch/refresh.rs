@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::State;
+use super::{State, link::Link};
 use crate::{
     alert::{Member, Status, later},
     api::TargetKey,
@@ -25,11 +25,16 @@ impl State {
     #[must_use]
     pub fn reminders(&self, target: &TargetKey, now: Timestamp) -> Vec<Member> {
         let Some(target) = self.desk.names.find_target(target) else { return Vec::new() };
-        let told = self.alerts.values().filter_map(|held| {
+        let told = self.alerts.iter().filter_map(|(id, held)| {
             let says = held.says()?;
             let recent = says.status == Status::Firing || later(held.ended, REPEAT_RESOLVED) > now;
-            let knows = recent && held.links.iter().any(|link| link.knows(target, says));
-            knows.then(|| Member { alert: held.shown().clone(), status: says.status })
+            let knows = |link: &Link| {
+                let mut groups = link.groups().filter_map(|id| self.groups.get(&id));
+                link.knows(target, says)
+                    || groups.any(|group| group.knows(target, *id, says.status))
+            };
+            (recent && held.links.iter().any(knows))
+                .then(|| Member { alert: held.shown().clone(), status: says.status })
         });
         told.collect()
     }

@@ -3,14 +3,17 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
-    AlertId, AlertRecord, Limits, Phase, Recipient, Role, RouteId, RouteTerms, RouteTold, Settings,
-    State, TargetId, ToldEntry, ToldRecord,
+    AlertId, AlertRecord, GroupEntry, GroupId, GroupRecord, Limits, Phase, Recipient, Role,
+    RouteId, RouteTerms, RouteTold, Settings, State, TargetId, ToldEntry, ToldRecord,
+    group::{Group, Line},
     held::Held,
     link::{Delivery, Link, Member},
-    mute::Mutes,
     told::Told,
 };
-use crate::{api::RouteKey, clock::Moment};
+use crate::{
+    api::{RouteKey, TargetKey},
+    clock::Moment,
+};
 
 /// Who is in the log for a route; most alerts of a route have the same.
 type Known = (RouteId, Vec<(TargetId, Arc<str>)>);
@@ -52,6 +55,47 @@ impl Restoring {
         state.schedule(id);
     }
 
+    /// Adds a group of which somebody was told at the last stop; after all alerts.
+    pub fn add_group(&mut self, id: GroupId, record: GroupRecord) {
+        let Self { state, deliveries } = self;
+        let route = state.desk.names.route(&record.route);
+        state.last_id = state.last_id.max(id.0);
+        let mut entries: Vec<(TargetId, &GroupEntry)> = Vec::new();
+        for entry in &record.entries {
+            let target = state.desk.names.target(&entry.target);
+            state.desk.lanes.open(target);
+            entries.push((target, entry));
+        }
+        entries.sort_by_key(|(target, _)| *target);
+        entries.dedup_by_key(|(target, _)| *target);
+        let whom = entries.iter().map(|(target, entry)| (*target, &entry.target, &entry.uid));
+        let delivery = provisional(deliveries, (route, &record.route), whom);
+        let nobody = provisional(deliveries, (route, &record.route), std::iter::empty());
+        let mut group = Group::new(route, record.labels.clone(), &delivery);
+        (group.flushed_at, group.left_at, group.on_disk) =
+            (record.flushed_at, record.left_at, true);
+        let alerts = &mut state.alerts;
+        let version = |alert: AlertId| alerts.get(&alert).map(Held::version);
+        let line = |(_, entry): &(TargetId, &GroupEntry)| Line::restore(entry, version);
+        group.lines = entries.iter().map(line).collect();
+        let heard = record.entries.iter().flat_map(|entry| entry.heard.iter());
+        for heard in heard {
+            let Some(held) = alerts.get_mut(&heard.alert) else { continue };
+            if held.link(route).is_none() {
+                held.links.push(Link::provisional(route, &nobody));
+            }
+            if let Some(link) = held.link(route)
+                && !link.drains.contains(&id)
+            {
+                link.drains.push(id);
+                group.linked += 1;
+            }
+        }
+        state.group_index.insert((route, record.labels), id);
+        state.groups.insert(id, group);
+        state.weigh_group(id);
+    }
+
     /// The state. Until the first [`State::reconfigure`], which must bring a complete plan, nothing is
     /// sent to anyone.
     ///
@@ -70,11 +114,15 @@ impl State {
     pub fn restore(
         settings: Settings,
         alerts: impl IntoIterator<Item = (AlertId, AlertRecord, Option<ToldRecord>)>,
+        groups: impl IntoIterator<Item = (GroupId, GroupRecord)>,
         now: Moment,
     ) -> Self {
         let mut restoring = Restoring::new(settings, now);
         for (id, record, told) in alerts {
             restoring.add(id, record, told);
+        }
+        for (id, record) in groups {
+            restoring.add_group(id, record);
         }
         restoring.finish()
     }
@@ -93,33 +141,38 @@ impl State {
             .collect();
         told.sort_by_key(|(target, _)| *target);
         told.dedup_by_key(|(target, _)| *target);
-        let known = told.iter().map(|(target, entry)| (*target, entry.uid.clone())).collect();
-        let delivery = deliveries.entry((id, known)).or_insert_with_key(|(_, known)| {
-            let member =
-                |((id, uid), (_, entry)): (&(TargetId, Arc<str>), &(_, ToldEntry))| Member {
-                    id: *id,
-                    recipient: Recipient {
-                        target: entry.target.clone(),
-                        uid: uid.clone(),
-                        send_resolved: true,
-                        suspended: true,
-                        limits: Limits::default(),
-                        role: Role::default(),
-                    },
-                };
-            let members = known.iter().zip(&told).map(member).collect();
-            let terms = RouteTerms { repeat_interval: Duration::MAX, ..RouteTerms::default() };
-            Arc::new(Delivery { provisional: true, ..Delivery::new(route.clone(), terms, members) })
-        });
+        let whom = told.iter().map(|(target, entry)| (*target, &entry.target, &entry.uid));
+        let delivery = provisional(deliveries, (id, route), whom);
         for (target, _) in &told {
             self.desk.lanes.open(*target);
         }
-        Link {
-            route: id,
-            matches: false,
-            muted: Mutes::default(),
-            delivery: delivery.clone(),
-            told: told.iter().map(|(_, entry)| Told::restore(entry, version)).collect(),
-        }
+        let told = told.iter().map(|(_, entry)| Told::restore(entry, version)).collect();
+        Link { told, ..Link::provisional(id, &delivery) }
     }
+}
+
+/// What an earlier process knew of a route; the same for most of its alerts.
+fn provisional<'a>(
+    deliveries: &mut HashMap<Known, Arc<Delivery>>,
+    (id, route): (RouteId, &RouteKey),
+    whom: impl Iterator<Item = (TargetId, &'a TargetKey, &'a Arc<str>)> + Clone,
+) -> Arc<Delivery> {
+    let known = whom.clone().map(|(target, _, uid)| (target, uid.clone())).collect();
+    let delivery = deliveries.entry((id, known)).or_insert_with(|| {
+        let member = |(id, target, uid): (TargetId, &TargetKey, &Arc<str>)| Member {
+            id,
+            recipient: Recipient {
+                target: target.clone(),
+                uid: uid.clone(),
+                send_resolved: true,
+                suspended: true,
+                limits: Limits::default(),
+                role: Role::default(),
+            },
+        };
+        let terms = RouteTerms { repeat_interval: Duration::MAX, ..RouteTerms::default() };
+        let new = Delivery::new(route.clone(), terms, whom.map(member).collect());
+        Arc::new(Delivery { provisional: true, ..new })
+    });
+    delivery.clone()
 }

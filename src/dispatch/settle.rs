@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    Ended, Next, Owed, OwedCounts, Settled, Settlement, State, TargetId, Ticket, Verdict, Why,
+    Ended, Next, Owed, OwedCounts, Settled, Settlement, Slot, State, Subject, TargetId, Ticket,
+    Verdict, Why,
     entry::{Begun, Entry},
     lane::{Place, Popped},
     notice::Content,
@@ -23,9 +24,13 @@ impl State {
     /// The facts that came with `owed` are on disk: what is owed may be sent. Returns the targets that
     /// have work now.
     pub fn enqueue(&mut self, owed: Owed, now: Moment) -> Vec<TargetKey> {
-        let Owed(alerts) = owed;
+        let Owed(subjects) = owed;
         let mut targets = BTreeSet::new();
-        for id in alerts {
+        for subject in subjects {
+            let Some(id) = subject.alert() else {
+                self.enqueue_group(subject, now, &mut targets);
+                continue;
+            };
             let Some(held) = self.alerts.get_mut(&id) else { continue };
             held.unconfirmed = held.unconfirmed.saturating_sub(1);
             if held.unconfirmed == 0 {
@@ -69,9 +74,7 @@ impl State {
         decide: &mut dyn FnMut(&RouteKey, Status) -> Verdict,
     ) -> Option<(Arc<Notification>, Ticket)> {
         let slot = popped.slot;
-        let held = self.alerts.get_mut(&slot.alert)?;
-        let content = Content::of(held);
-        let sent = held.one((slot, now), &mut self.desk, |entry| {
+        let sent = self.with(slot, now, |entry| {
             if !popped.counts(entry.told) {
                 return None;
             }
@@ -79,12 +82,12 @@ impl State {
             if verdict != Verdict::Send {
                 return None;
             }
-            let attempts = entry.told.attempts();
-            let Begun { notification, since, must_commit } = entry.begin(content.as_ref()?);
+            let (attempts, content) = (entry.told.attempts(), entry.content?);
+            let Begun { notification, since, must_commit } = entry.begin(content);
             let ticket = Ticket {
                 slot,
                 token: entry.told.token,
-                says: content.as_ref()?.says,
+                says: content.says,
                 route: entry.delivery.key.clone(),
                 notification: notification.clone(),
                 attempts,
@@ -93,16 +96,14 @@ impl State {
             };
             Some((notification, ticket))
         });
-        let sent = sent.flatten();
-        self.schedule(slot.alert);
-        sent
+        self.rearrange(slot.subject, false);
+        sent.flatten()
     }
 
     /// Takes a notification back that was not sent: it is the target's next one, and nothing is recorded.
     pub fn put_back(&mut self, ticket: Ticket, now: Moment) {
         let slot = ticket.slot;
-        let Some(held) = self.alerts.get_mut(&slot.alert) else { return };
-        held.one((slot, now), &mut self.desk, |entry| {
+        self.with(slot, now, |entry| {
             if !ticket.is_of(entry) {
                 return;
             }
@@ -115,7 +116,7 @@ impl State {
                 entry.ground();
             }
         });
-        self.schedule(slot.alert);
+        self.rearrange(slot.subject, false);
     }
 
     /// Records what became of a notification.
@@ -123,15 +124,14 @@ impl State {
     pub fn settle(&mut self, ticket: Ticket, outcome: Settled, now: Moment) -> Settlement {
         let slot = ticket.slot;
         let before = self.desk.log.ended.len();
-        if let Some(held) = self.alerts.get_mut(&slot.alert) {
-            held.one((slot, now), &mut self.desk, |entry| {
-                if ticket.is_of(entry) {
-                    entry.land(ticket, outcome);
-                }
-            });
+        let landed = self.with(slot, now, |entry| {
+            if ticket.is_of(entry) {
+                entry.land(ticket, outcome);
+            }
+        });
+        if landed.is_some() {
             self.bound_resolves(now);
-            self.schedule(slot.alert);
-            self.retire(slot.alert);
+            self.rearrange(slot.subject, true);
         }
         let ended: Vec<Ended> = self.desk.log.ended.split_off(before);
         let known = self.desk.names.target_name(slot.target).is_some();
@@ -145,8 +145,7 @@ impl State {
         while released < most {
             let Some(popped) = self.desk.lanes.pop_held(target) else { break };
             let slot = popped.slot;
-            let Some(held) = self.alerts.get_mut(&slot.alert) else { continue };
-            let ready = held.one((slot, now), &mut self.desk, |entry| {
+            let ready = self.with(slot, now, |entry| {
                 let stood = popped.counts(entry.told);
                 if stood {
                     let since = entry.since();
@@ -197,21 +196,41 @@ impl State {
                     entry.desk.lanes.popped_resolve(oldest, entry.told) && entry.drop_resolve()
                 });
                 if dropped == Some(true) {
-                    self.schedule(oldest.alert);
-                    self.retire(oldest.alert);
+                    self.rearrange(oldest.subject, true);
                     break;
                 }
             }
         }
     }
 
-    fn with<R>(
+    /// Does something with one entry, if there is one.
+    pub(super) fn with<R>(
         &mut self,
-        slot: super::Slot,
+        slot: Slot,
         now: Moment,
         rule: impl FnOnce(&mut Entry<'_>) -> R,
     ) -> Option<R> {
-        self.alerts.get_mut(&slot.alert)?.one((slot, now), &mut self.desk, rule)
+        if let Some(id) = slot.subject.group() {
+            let group = self.groups.get_mut(&id)?;
+            return group.one((id, now), slot.target, &mut self.desk, rule);
+        }
+        let id = slot.subject.alert()?;
+        self.alerts.get_mut(&id)?.one((slot, now), &mut self.desk, rule)
+    }
+
+    /// Something became of an entry: keeps what depends on it in line. `ended`: an attempt did.
+    pub(super) fn rearrange(&mut self, subject: Subject, ended: bool) {
+        match (subject.group(), subject.alert()) {
+            (Some(group), _) if ended => self.group_landed(group),
+            (Some(group), _) => self.schedule_group(group),
+            (None, Some(alert)) => {
+                self.schedule(alert);
+                if ended {
+                    self.retire(alert);
+                }
+            }
+            (None, None) => {}
+        }
     }
 }
 
@@ -245,6 +264,8 @@ impl Entry<'_> {
         match outcome {
             Settled::Delivered => {
                 self.told.deliver(ticket.says, self.now.wall);
+                let closed = ticket.says.status == Status::Resolved;
+                self.hear(|heard, view| heard.deliver(view.shown(), closed), true);
                 self.mark();
                 self.ground();
             }
@@ -254,7 +275,11 @@ impl Entry<'_> {
             },
             Settled::Rejected => self.refused(ticket, current.filter(|_| tries_on)),
             Settled::Failed { maybe_told, retry_in } => {
-                self.told.fail(ticket.says, maybe_told);
+                if self.group.is_none() {
+                    self.told.fail(ticket.says, maybe_told);
+                } else if maybe_told {
+                    self.hear(|heard, view| heard.doubt(view.shown()), false);
+                }
                 match current.filter(|_| tries_on) {
                     Some(content) => self.failed(content, retry_in),
                     None if current.is_some() => self.ground(),
@@ -321,6 +346,11 @@ impl Entry<'_> {
         let Some((content, pause)) = current else { return self.ground() };
         if content.says.status == Status::Resolved && self.is_too_old() {
             return self.give_up(Why::MaxAge, content);
+        }
+        if self.group.is_some() {
+            // Offered again by the next flush.
+            self.wait(None);
+            return self.count_resolve();
         }
         self.try_again_in(pause);
     }

@@ -1,6 +1,6 @@
 //! How much is held, and how much may be.
 
-use super::{AlertId, Phase, State, held::Held};
+use super::{AlertId, GroupId, Phase, State, group::Line, held::Held};
 use crate::alert::Alert;
 
 /// What an alert takes beside its texts: its place in the books.
@@ -9,6 +9,12 @@ const FIXED: usize = 768;
 const PAIR: usize = 64;
 /// What is kept of one target: an entry of the log, a place in a queue.
 const ENTRY: usize = 112;
+/// What a group takes beside its labels: its place in the books.
+const GROUP: usize = 448;
+/// What is kept of one target of a group.
+const LINE: usize = 208;
+/// What is kept of one member of a group by each target that heard of it.
+const HEARD: usize = 32;
 /// New alerts leave one part in so many free, for resolves and for what changes.
 const RESERVE: usize = 16;
 
@@ -36,6 +42,18 @@ impl State {
         }
     }
 
+    /// Books what a group takes now.
+    pub(super) fn weigh_group(&mut self, id: GroupId) {
+        if let Some(group) = self.groups.get_mut(&id) {
+            let texts = group.labels.iter().map(|(name, value)| PAIR + name.len() + value.len());
+            let line = |line: &Line| LINE + HEARD * line.group.heard.len();
+            let lines: usize = group.lines.iter().map(line).sum();
+            let bytes = GROUP + texts.sum::<usize>() + 8 * group.members.len() + lines;
+            self.bytes = (self.bytes + bytes).saturating_sub(group.bytes);
+            group.bytes = bytes;
+        }
+    }
+
     /// Whether there is room for a new alert, the entries of everyone who will be told included.
     pub(super) fn may_hold(&mut self, alert: &Alert) -> bool {
         if self.counts.firing >= self.settings.max_alerts {
@@ -44,8 +62,15 @@ impl State {
         self.plan.table.resolve_into(&alert.labels, &mut self.matched);
         let recipients = |route| Some(self.deliveries.get(&route)?.members.len());
         let routes = self.matched.iter().filter_map(|route| self.desk.names.find_route(&route.key));
-        let entries: usize = routes.filter_map(recipients).map(|entries| 1 + entries).sum();
-        self.has_room(size(alert) + ENTRY * entries, self.settings.max_bytes / RESERVE)
+        let (mut entries, mut groups) = (0, 0);
+        for route in routes {
+            entries += 1 + recipients(route).unwrap_or_default();
+            groups += self
+                .grouped
+                .get(&route)
+                .map_or(0, |delivery| GROUP + (LINE + HEARD) * delivery.members.len());
+        }
+        self.has_room(size(alert) + ENTRY * entries + groups, self.settings.max_bytes / RESERVE)
     }
 
     /// Whether another `bytes` fit in and leave some free; lets go of what ended, oldest first, if they
@@ -96,15 +121,25 @@ impl State {
                 held.retired = None;
             }
         }
-        if self.deadlines.len() > 2 * self.alerts.len() + 1_024 {
-            let alerts = &self.alerts;
-            self.deadlines
-                .retain(|at, id| alerts.get(&id).is_some_and(|held| held.queued == Some(at)));
+        let Self { deadlines, alerts, groups, desk, .. } = self;
+        if deadlines.len() > 2 * (alerts.len() + groups.len()) + 1_024 {
+            deadlines.retain(|at, subject| {
+                let alert = subject.alert().and_then(|id| alerts.get(&id)?.queued);
+                let group = subject.group().and_then(|id| groups.get(&id)?.queued);
+                alert.or(group) == Some(at)
+            });
         }
-        let alerts = &mut self.alerts;
-        self.desk.lanes.sweep(|slot, rule| {
-            let entry = alerts.get_mut(&slot.alert).and_then(|held| held.link(slot.route));
-            entry.and_then(|link| link.entry(slot.target)).is_some_and(rule)
+        desk.lanes.sweep(|slot, rule| {
+            let told = match (slot.subject.alert(), slot.subject.group()) {
+                (Some(id), _) => alerts
+                    .get_mut(&id)
+                    .and_then(|held| held.link(slot.route))
+                    .and_then(|link| link.entry(slot.target)),
+                (None, id) => {
+                    id.and_then(|id| groups.get_mut(&id)).and_then(|group| group.entry(slot.target))
+                }
+            };
+            told.is_some_and(rule)
         });
     }
 }

@@ -6,9 +6,10 @@ use hashbrown::HashMap;
 use jiff::Timestamp;
 
 use super::{
-    AlertId, Counts, Owed, Phase, RouteId, Settings, Slot,
+    AlertId, Counts, GroupId, Owed, Phase, RouteId, Settings, Slot,
     deadline::Deadlines,
     entry::Desk,
+    group::Group,
     held::{Held, Start},
     lane::Lanes,
     link::{Delivery, Link},
@@ -42,6 +43,12 @@ pub struct State {
     pub(super) muted: Vec<(Arc<Route>, RouteId)>,
     pub(super) alerts: HashMap<AlertId, Held>,
     pub(super) index: HashMap<Labels, AlertId>,
+    /// The part of each plan's route that is told in groups; see [`Group`].
+    pub(super) grouped: HashMap<RouteId, Arc<Delivery>>,
+    pub(super) groups: HashMap<GroupId, Group>,
+    pub(super) group_index: HashMap<(RouteId, Labels), GroupId>,
+    /// Groups that alerts may leave after a change of the configuration.
+    pub(super) loose: Vec<GroupId>,
     /// What the held alerts take.
     pub(super) bytes: usize,
     pub(super) last_id: u64,
@@ -76,6 +83,10 @@ impl State {
             muted: Vec::new(),
             alerts: HashMap::new(),
             index: HashMap::new(),
+            grouped: HashMap::new(),
+            groups: HashMap::new(),
+            group_index: HashMap::new(),
+            loose: Vec::new(),
             bytes: 0,
             last_id: 0,
             deadlines: Deadlines::default(),
@@ -167,7 +178,7 @@ impl State {
     pub(super) fn owe(&mut self, id: AlertId, owed: &mut Owed) {
         if let Some(held) = self.alerts.get_mut(&id) {
             held.unconfirmed = held.unconfirmed.saturating_add(1);
-            owed.0.push(id);
+            owed.0.push(id.into());
         }
     }
 
@@ -200,8 +211,12 @@ impl State {
         if changed || state != held.state() {
             self.desk.log.alert(id, &mut held.dirty);
         }
+        let turned = state.0 != held.phase;
         if changed {
             self.tell_news(id, was.as_ref(), now);
+        }
+        if changed || turned {
+            self.stir(id, now);
         }
         changed
     }
@@ -220,7 +235,7 @@ impl State {
             && held.queued.is_none_or(|queued| at < queued)
         {
             held.queued = Some(at);
-            self.deadlines.push(at, id);
+            self.deadlines.push(at, id.into());
         }
     }
 
@@ -239,15 +254,18 @@ impl State {
         let Some(mut held) = self.alerts.remove(&id) else { return };
         for Link { route, delivery, told, .. } in &mut held.links {
             for (member, told) in delivery.members.iter().zip(told) {
-                let slot = Slot { target: member.id, route: *route, alert: id };
+                let slot = Slot { target: member.id, route: *route, subject: id.into() };
                 self.desk.lanes.leave(slot, told);
             }
+        }
+        for group in held.links.iter().flat_map(Link::groups) {
+            self.unlink(group, id);
         }
         self.index.remove(&held.alert.labels);
         self.bytes = self.bytes.saturating_sub(held.bytes);
         *of(&mut self.counts, held.phase) -= 1;
         if held.on_disk || held.dirty.0 {
-            self.desk.log.forget(id);
+            self.desk.log.forget(id.into());
         }
     }
 }

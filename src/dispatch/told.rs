@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Said, ToldEntry, lane::Place};
+use super::{GroupEntry, Said, ToldEntry, lane::Place};
 use crate::{
     alert::{Status, later},
     api::TargetKey,
@@ -17,6 +17,8 @@ pub(super) struct Says {
     pub(super) status: Status,
     /// How often what it says has changed.
     pub(super) version: u32,
+    /// A group's flush decided already that it is owed: it is, until this version is settled.
+    pub(super) decided: bool,
 }
 
 /// What the route demands of an entry.
@@ -95,8 +97,12 @@ impl Told {
     /// What the log says. A version that it does not know may have been told since.
     pub(super) fn restore(entry: &ToldEntry, version: u32) -> Self {
         let millis = |at: Timestamp| (at > Timestamp::UNIX_EPOCH).then(|| Millis::from(at));
-        let last =
-            entry.last.map(|Said { incident, status, version }| Says { incident, status, version });
+        let last = entry.last.map(|Said { incident, status, version }| Says {
+            incident,
+            status,
+            version,
+            decided: false,
+        });
         let skipped = entry.skipped.unwrap_or(0);
         let known = skipped == version || last.is_some_and(|last| last.version == version);
         Self {
@@ -108,6 +114,17 @@ impl Told {
             dead_lettered: entry.dead_lettered.unwrap_or(0),
             maybe_firing: entry.maybe_firing || !known,
             maybe_resolved: entry.maybe_resolved || !known,
+            ..Self::default()
+        }
+    }
+
+    /// The same for a group.
+    pub(super) fn restore_group(entry: &GroupEntry) -> Self {
+        let millis = |at: Timestamp| (at > Timestamp::UNIX_EPOCH).then(|| Millis::from(at));
+        Self {
+            at: millis(entry.at),
+            resumed_at: entry.resumed_at.and_then(millis),
+            count: entry.count,
             ..Self::default()
         }
     }
@@ -124,7 +141,7 @@ impl Told {
         ToldEntry {
             target,
             uid,
-            last: self.last.map(|Says { incident, status, version }| Said {
+            last: self.last.map(|Says { incident, status, version, .. }| Said {
                 incident,
                 status,
                 version,
@@ -147,6 +164,9 @@ impl Told {
 
     /// The same without repeats.
     pub(super) fn owes_change(&self, says: Says, matches: bool) -> bool {
+        if says.decided {
+            return self.skipped != says.version;
+        }
         match says.status {
             Status::Firing => matches && !self.is_settled(says),
             Status::Resolved => self.open() && self.skipped != says.version,
@@ -155,7 +175,7 @@ impl Told {
 
     /// When a firing that is settled comes up again.
     pub(super) fn repeat_at(&self, says: Says, repeat: Duration) -> Option<Timestamp> {
-        let settled = says.status == Status::Firing && self.is_settled(says);
+        let settled = says.status == Status::Firing && self.is_settled(says) && !says.decided;
         settled.then(|| self.at.map_or(Timestamp::UNIX_EPOCH, |at| later(at.into(), repeat)))
     }
 
@@ -191,6 +211,20 @@ impl Told {
         self.count
     }
 
+    /// When it was last told or skipped.
+    pub(super) fn told_at(&self) -> Option<Timestamp> {
+        self.at.map(Timestamp::from)
+    }
+
+    pub(super) fn resumed_at(&self) -> Option<Timestamp> {
+        self.resumed_at.map(Timestamp::from)
+    }
+
+    /// The target refused what is owed.
+    pub(super) fn is_rejected(&self) -> bool {
+        self.rejections > 0
+    }
+
     pub(super) fn is_skipped(&self, version: u32) -> bool {
         self.skipped == version
     }
@@ -206,6 +240,14 @@ impl Told {
             && !self.maybe_firing
             && self.skipped == 0
             && self.dead_lettered == 0
+    }
+
+    /// Nothing was told or tried.
+    pub(super) fn is_new(&self) -> bool {
+        self.place == Place::Idle
+            && (self.count, self.dead_lettered) == (0, 0)
+            && self.at.is_none()
+            && !self.maybe_firing
     }
 
     /// The log need not say anything about it: without an entry it may have been told.
@@ -298,6 +340,12 @@ impl Told {
     /// This version is settled without being told: surely not heard of, or given up.
     pub(super) fn close(&mut self, version: u32) {
         self.skipped = version;
+    }
+
+    /// This version was told in another way: not again before it repeats.
+    pub(super) fn pass(&mut self, version: u32, other: &Self) {
+        self.skipped = version;
+        (self.at, self.count) = (self.at.max(other.at), self.count.saturating_add(other.count));
     }
 
     /// Notes a dead letter of this version. Returns whether it is the first.

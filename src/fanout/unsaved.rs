@@ -64,7 +64,11 @@ mod tests {
     use crate::dispatch::{AlertId, RouteId, TargetId};
 
     fn slot(alert: u64) -> Slot {
-        Slot { target: TargetId::default(), route: RouteId::default(), alert: AlertId(alert) }
+        Slot {
+            target: TargetId::default(),
+            route: RouteId::default(),
+            subject: AlertId(alert).into(),
+        }
     }
 
     #[test]

@@ -34,8 +34,9 @@ impl GroupBy {
         match self {
             Self::All => labels.clone(),
             Self::Labels(names) => {
-                let pair = |name: &Box<str>| (name.clone(), Box::<str>::from(labels.get(name)));
-                names.iter().map(pair).collect::<Labels>()
+                let pairs =
+                    names.iter().map(|name| (name.clone(), Box::<str>::from(labels.get(name))));
+                pairs.collect::<Labels>()
             }
         }
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{AttemptRecord, DeadLetter, DeadLetterId, DeadReason, IdempotencyRecord, Op, QueueId};
 use crate::{
     api::TargetKey,
-    dispatch::{AlertId, AlertRecord, Fact, Queued, ToldRecord},
+    dispatch::{AlertId, AlertRecord, Fact, GroupId, GroupRecord, Queued, ToldRecord},
 };
 
 /// One thing for the committer to do.
@@ -32,6 +32,7 @@ pub(super) enum Place {
     Name(u32),
     Alert(u64),
     Told(u64),
+    Group(u64),
     Size(u32),
     Queue(u32, u64),
     DeadLetter(u64),
@@ -56,6 +57,8 @@ pub(super) struct Batch {
     pub(super) alerts: BTreeMap<AlertId, Option<AlertRecord>>,
     /// `None`: remove it.
     pub(super) told: BTreeMap<AlertId, Option<ToldRecord>>,
+    /// `None`: remove it.
+    pub(super) groups: BTreeMap<GroupId, Option<GroupRecord>>,
     pub(super) queue: Vec<QueueTask>,
     pub(super) letters: Vec<DeadLetter>,
     pub(super) drop_letters: Vec<DeadLetterId>,
@@ -94,6 +97,12 @@ impl Batch {
                 self.alerts.insert(id, None);
                 self.told.insert(id, None);
             }
+            Op::Fact(Fact::Group(id, record)) => {
+                self.groups.insert(id, Some(record));
+            }
+            Op::Fact(Fact::ForgetGroup(id)) => {
+                self.groups.insert(id, None);
+            }
             Op::Fact(Fact::Enqueue(queued)) => self.queue.push(QueueTask::Add(queued)),
             Op::Dequeue { target, uid, id } => {
                 self.queue.push(QueueTask::Remove { target, uid, id });
@@ -121,6 +130,7 @@ impl Place {
             Self::Name(_) => "names",
             Self::Alert(_) => "alerts",
             Self::Told(_) => "told",
+            Self::Group(_) => "groups",
             Self::Size(_) => "queue_sizes",
             Self::Queue(..) => "queue",
             Self::DeadLetter(_) => "dead_letters",
@@ -133,9 +143,11 @@ impl Place {
     pub(super) fn key(&self) -> Vec<u8> {
         match self {
             Self::Name(number) | Self::Size(number) => number.to_be_bytes().to_vec(),
-            Self::Alert(id) | Self::Told(id) | Self::DeadLetter(id) | Self::History(id) => {
-                id.to_be_bytes().to_vec()
-            }
+            Self::Alert(id)
+            | Self::Told(id)
+            | Self::Group(id)
+            | Self::DeadLetter(id)
+            | Self::History(id) => id.to_be_bytes().to_vec(),
             Self::Queue(target, id) => super::tables::queue_key((*target, *id)).to_vec(),
             Self::Key(key) => key.as_bytes().to_vec(),
         }

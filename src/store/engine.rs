@@ -13,13 +13,17 @@ use super::{
     batch::{SetAside, Task},
     committer::Committer,
     dead_letters,
-    facts::{self, Fact},
+    facts::{self, Fact, GroupFact},
     fault::{Fault, guarded, watch_this_thread},
     history, keys, queue,
     records::Name,
     shared::{Progress, Shared},
 };
-use crate::{api::TargetKey, dispatch::Queued, publish::BoxFuture};
+use crate::{
+    api::TargetKey,
+    dispatch::{GroupId, GroupRecord, Queued},
+    publish::BoxFuture,
+};
 
 /// The store. Dropping the last handle commits what was submitted and closes the file.
 #[derive(Debug)]
@@ -94,6 +98,27 @@ impl Redb {
                 Ok::<_, Fault>(())
             })?;
             Ok((count, aside))
+        })
+    }
+
+    /// Calls `each` for every group on disk, in the order of ids; after [`Redb::restore`].
+    ///
+    /// # Errors
+    /// [`Failed`] if the disk can't be read; `each` may have been called by then. The store has failed.
+    pub fn restore_groups(&self, each: &mut dyn FnMut(GroupId, GroupRecord)) -> Result<(), Failed> {
+        let names = self.shared.names.read().unwrap_or_else(PoisonError::into_inner).clone();
+        self.read("read the groups", |txn| {
+            let mut aside = Vec::new();
+            facts::walk_groups(txn, &|number| names.name(number), &mut |fact| {
+                match fact {
+                    GroupFact::Group(id, group, _) => each(id, group),
+                    GroupFact::Unusable(place, error) => {
+                        aside.push(SetAside { place, reason: error.to_string(), record: None });
+                    }
+                }
+                Ok::<_, Fault>(())
+            })?;
+            Ok(((), aside))
         })
     }
 

@@ -30,6 +30,7 @@ pub(super) enum Kind {
     Key = 8,
     SetAside = 9,
     Totals = 10,
+    Group = 11,
 }
 
 /// Why a record can't be used.

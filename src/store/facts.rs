@@ -1,4 +1,5 @@
-//! Alerts and what was told about them, read one after the other: never more than one in memory.
+//! Alerts and groups and what was told about them, read one after the other: never more than one in
+//! memory.
 
 use redb::{ReadTransaction, ReadableTable as _};
 
@@ -7,10 +8,10 @@ use super::{
     batch::Place,
     envelope::{self, Kind, Unusable},
     fault::{During as _, Fault},
-    records::{Name, read_alert_record, read_told},
-    tables::{ALERTS, Ascending, TOLD},
+    records::{Name, read_alert_record, read_group, read_told},
+    tables::{ALERTS, Ascending, GROUPS, TOLD},
 };
-use crate::dispatch::AlertId;
+use crate::dispatch::{AlertId, GroupId, GroupRecord};
 
 /// What stands in the file.
 pub(super) enum Fact {
@@ -68,6 +69,37 @@ pub(super) fn walk<'n, E: From<Fault>>(
         let id = entry.during(STEP)?.0.value();
         told_order.check(STEP, id)?;
         each(Fact::Orphan(Place::Told(id)))?;
+    }
+    Ok(())
+}
+
+/// A group in the file.
+pub(super) enum GroupFact {
+    /// What everyone was told about it, and its bytes.
+    Group(GroupId, GroupRecord, u64),
+    /// A record that can't be used.
+    Unusable(Place, Unusable),
+}
+
+/// Calls `each` for every group in the order of ids. `name` finds the name of a number.
+pub(super) fn walk_groups<'n, E: From<Fault>>(
+    txn: &ReadTransaction,
+    name: &dyn Fn(u32) -> Option<&'n Name>,
+    each: &mut dyn FnMut(GroupFact) -> Result<(), E>,
+) -> Result<(), E> {
+    const STEP: &str = "read the groups";
+    let groups = txn.open_table(GROUPS).during(STEP)?;
+    let mut order = Ascending::after(None);
+    for entry in groups.iter().during(STEP)? {
+        let (id, record) = entry.during(STEP)?;
+        let (id, record) = (id.value(), record.value());
+        order.check(STEP, id)?;
+        let group = envelope::open(&id.to_be_bytes(), Kind::Group, record)
+            .and_then(|body| Ok(read_group(body, name)?));
+        each(match group {
+            Ok(group) => GroupFact::Group(GroupId(id), group, record.len() as u64),
+            Err(error) => GroupFact::Unusable(Place::Group(id), error),
+        })?;
     }
     Ok(())
 }

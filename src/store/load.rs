@@ -10,7 +10,7 @@ use super::{
     Restored,
     batch::{Place, SetAside},
     envelope::{self, FORMAT, Kind, Unusable},
-    facts::{self, Fact},
+    facts::{self, Fact, GroupFact},
     fault::{During as _, Fault},
     queue,
     records::{read_name, read_size, read_totals},
@@ -21,6 +21,8 @@ use super::{
     },
     writer::Writer,
 };
+use crate::dispatch::{GroupId, GroupRecord};
+
 const STEP: &str = "load the store";
 
 /// Why a file is not loaded.
@@ -37,6 +39,7 @@ pub(super) enum Refusal {
 pub(super) struct Found {
     pub(super) writer: Writer,
     pub(super) alerts: Vec<Restored>,
+    pub(super) groups: Vec<(GroupId, GroupRecord)>,
     aside: Vec<SetAside>,
     /// Names that nothing refers to.
     unused: Vec<u32>,
@@ -179,6 +182,20 @@ impl Found {
                 Fact::Orphan(place) => {
                     let reason = "its alert is missing or can't be used".to_owned();
                     self.aside.push(SetAside { place, reason, record: None });
+                }
+            }
+            Ok::<_, Refusal>(())
+        })?;
+        facts::walk_groups(txn, &name, &mut |fact| {
+            match fact {
+                GroupFact::Group(id, group, bytes) => {
+                    self.writer.fact_bytes += bytes;
+                    if keep {
+                        self.groups.push((id, group));
+                    }
+                }
+                GroupFact::Unusable(place, error) => {
+                    self.usable::<()>(place, Err(error))?;
                 }
             }
             Ok::<_, Refusal>(())

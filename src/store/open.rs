@@ -16,6 +16,7 @@ use super::{
     memory::Memory,
     shared::Shared,
     space::{Bounds, Probe, Reserve},
+    tables,
     watched::{OnDamage, Watch, Watched},
 };
 
@@ -97,7 +98,8 @@ pub(super) fn open_at(
         let tidied = guarded("tidy up the store", || tidy(&database, &mut found));
         tidied.map_err(|fault| refused(fault.into(), subject))?;
     }
-    let loaded = Loaded { alerts: found.alerts, set_aside, damaged: place.damaged.clone() };
+    let (alerts, groups) = (found.alerts, found.groups);
+    let loaded = Loaded { alerts, groups, set_aside, damaged: place.damaged.clone() };
     let bounds = Bounds {
         low_water: settings.low_water,
         queue_bytes: settings.queue_bytes,
@@ -119,6 +121,8 @@ fn prepare(database: &Database, keep: bool) -> Result<Found, Refusal> {
     let format = check_format(&database.begin_read().during("read the file")?)?;
     if format == Format::New {
         write(database, initialize)?;
+    } else if tables::incomplete(&database.begin_read().during("read the file")?)? {
+        write(database, tables::create)?;
     }
     let found = load(&database.begin_read().during("read the file")?, keep)?;
     if format == Format::Earlier {

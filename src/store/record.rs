@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     alert::{Fingerprint, Notification, Status},
     api::{RouteKey, TargetKey},
-    dispatch::{AlertId, AlertRecord, Fact, ToldRecord},
+    dispatch::{AlertId, AlertRecord, Fact, GroupId, GroupRecord, ToldRecord},
     publish::ErrorType,
 };
 
@@ -235,6 +235,8 @@ pub struct QueueSize {
 pub struct Loaded {
     /// Every alert, with what was told about it.
     pub alerts: Vec<Restored>,
+    /// Every group of which somebody was told.
+    pub groups: Vec<(GroupId, GroupRecord)>,
     /// Records that could not be read and were set aside.
     pub set_aside: usize,
     /// Where a damaged file was moved to; then everything else is empty.

@@ -11,7 +11,8 @@ use super::{
     history::History,
     keys::Keys,
     tables::{
-        ALERTS, DEAD_LETTERS, HISTORY, KEYS, NAMES, Operations, QUEUE, SET_ASIDE, SIZES, TOLD,
+        ALERTS, DEAD_LETTERS, GROUPS, HISTORY, KEYS, NAMES, Operations, QUEUE, SET_ASIDE, SIZES,
+        TOLD,
     },
 };
 
@@ -67,6 +68,7 @@ fn take(
         Place::Name(number) => operations.remove(&mut txn.open_table(NAMES).during(STEP)?, *number),
         Place::Alert(id) => operations.remove(&mut txn.open_table(ALERTS).during(STEP)?, *id),
         Place::Told(id) => operations.remove(&mut txn.open_table(TOLD).during(STEP)?, *id),
+        Place::Group(id) => operations.remove(&mut txn.open_table(GROUPS).during(STEP)?, *id),
         Place::Size(number) => operations.remove(&mut txn.open_table(SIZES).during(STEP)?, *number),
         Place::Queue(number, id) => {
             operations.remove(&mut txn.open_table(QUEUE).during(STEP)?, (*number, *id))

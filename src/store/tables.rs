@@ -2,7 +2,10 @@
 
 use std::borrow::Borrow;
 
-use redb::{Key, ReadableTable as _, Table, TableDefinition, WriteTransaction};
+use redb::{
+    Key, ReadTransaction, ReadableTable as _, Table, TableDefinition, TableHandle as _,
+    WriteTransaction,
+};
 
 use super::fault::{During as _, Fault};
 
@@ -16,6 +19,8 @@ pub(super) const NAMES: TableDefinition<'_, u32, Bytes> = TableDefinition::new("
 pub(super) const ALERTS: TableDefinition<'_, u64, Bytes> = TableDefinition::new("alerts");
 /// Alert id → what everyone was told about it.
 pub(super) const TOLD: TableDefinition<'_, u64, Bytes> = TableDefinition::new("told");
+/// Group id → what everyone was told about it. Files of earlier versions may lack it.
+pub(super) const GROUPS: TableDefinition<'_, u64, Bytes> = TableDefinition::new("groups");
 /// Number of the target, id → queued notification.
 pub(super) const QUEUE: TableDefinition<'_, (u32, u64), Bytes> = TableDefinition::new("queue");
 /// Number of the target → how much waits for it.
@@ -124,13 +129,20 @@ pub(super) fn of_queue(
     }
 }
 
-/// Makes every table, so that readers find them all.
+/// Whether a table is missing because the program that made the file did not know it yet.
+pub(super) fn incomplete(txn: &ReadTransaction) -> Result<bool, Fault> {
+    let mut names = txn.list_tables().during("list the tables")?;
+    Ok(!names.any(|table| table.name() == GROUPS.name()))
+}
+
+/// Makes every table that is not there, so that readers find them all.
 pub(super) fn create(txn: &WriteTransaction) -> Result<(), Fault> {
     const STEP: &str = "create the tables";
     txn.open_table(META).during(STEP)?;
     txn.open_table(NAMES).during(STEP)?;
     txn.open_table(ALERTS).during(STEP)?;
     txn.open_table(TOLD).during(STEP)?;
+    txn.open_table(GROUPS).during(STEP)?;
     txn.open_table(QUEUE).during(STEP)?;
     txn.open_table(SIZES).during(STEP)?;
     txn.open_table(DEAD_LETTERS).during(STEP)?;

@@ -1,6 +1,6 @@
 //! One commit: a batch becomes changes of the tables.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use redb::WriteTransaction;
@@ -15,11 +15,13 @@ use super::{
     keys::Keys,
     names::Names,
     queue::{Moved, Queues},
-    records::{Name, Totals, write_alert_record, write_name, write_told, write_totals},
+    records::{
+        Name, Totals, write_alert_record, write_group, write_name, write_told, write_totals,
+    },
     set_aside,
-    tables::{ALERTS, META, NAMES, Operations, TOLD, TOTALS_KEY},
+    tables::{ALERTS, GROUPS, META, NAMES, Operations, TOLD, TOTALS_KEY},
 };
-use crate::dispatch::{AlertId, AlertRecord, ToldRecord};
+use crate::dispatch::{AlertId, AlertRecord, GroupId, GroupRecord, ToldRecord};
 
 /// What the committer knows of the file without reading it. After a failed commit it is wrong, and
 /// nobody asks any more.
@@ -63,8 +65,8 @@ impl Writer {
         batch: Batch,
         now: Timestamp,
     ) -> Result<Changed, Fault> {
-        let Batch { alerts, told, queue, mut letters, drop_letters, attempts, keys, mut aside } =
-            batch;
+        let Batch { alerts, told, groups, queue, drop_letters, attempts, keys, .. } = batch;
+        let (mut letters, mut aside) = (batch.letters, batch.aside);
         let mut new = self.name_targets(&queue);
         let operations = &mut self.operations;
         let moved = self.queues.apply(txn, queue, (&self.names, now), operations)?;
@@ -83,6 +85,7 @@ impl Writer {
         }
         self.write_alerts(txn, alerts)?;
         self.write_told(txn, told, &mut new)?;
+        self.write_groups(txn, groups, &mut new)?;
         self.write_names(txn, &new)?;
         self.set_aside += set_aside::apply(
             txn,
@@ -162,6 +165,36 @@ impl Writer {
             if let Some(record) = record {
                 let mut row = envelope::begin(Kind::Told);
                 write_told(&mut row, &record, &mut |name| {
+                    let (number, is_new) = self.names.intern(name.clone());
+                    if is_new {
+                        new.push((number, name));
+                    }
+                    number
+                });
+                let row = envelope::seal(&id.0.to_be_bytes(), row);
+                let before = self.operations.put(&mut table, id.0, &row)?;
+                self.grow(row.len() as u64, before);
+            } else if let Some(before) = self.operations.remove(&mut table, id.0)? {
+                self.grow(0, Some(before.len() as u64));
+            }
+        }
+        Ok(())
+    }
+
+    fn write_groups(
+        &mut self,
+        txn: &WriteTransaction,
+        groups: BTreeMap<GroupId, Option<GroupRecord>>,
+        new: &mut Vec<(u32, Name)>,
+    ) -> Result<(), Fault> {
+        if groups.is_empty() {
+            return Ok(());
+        }
+        let mut table = txn.open_table(GROUPS).during("open the groups")?;
+        for (id, record) in groups {
+            if let Some(record) = record {
+                let mut row = envelope::begin(Kind::Group);
+                write_group(&mut row, &record, &mut |name| {
                     let (number, is_new) = self.names.intern(name.clone());
                     if is_new {
                         new.push((number, name));

@@ -10,6 +10,9 @@ use crate::api::{MONTHS, TimeInterval, WEEKDAYS};
 /// The time zones inside the program; those of the machine are not asked.
 static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
+/// First and last members.
+type Ranges<T> = Box<[(T, T)]>;
+
 /// Why intervals can't be compiled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("spec.{list}[{at}].{field}: {problem}")]
@@ -57,7 +60,7 @@ fn ranges<T: Copy + Into<i64>>(
     entries: &[String],
     field: &'static str,
     member: impl Fn(&str) -> Option<T>,
-) -> Result<Option<Box<[(T, T)]>>, Fault> {
+) -> Result<Option<Ranges<T>>, Fault> {
     let range = |text: &String| {
         let text = text.to_ascii_lowercase();
         let (first, last) = text.split_once(':').unwrap_or((&text, &text));

@@ -144,6 +144,10 @@ fn show_route(key: &RouteKey, entry: &RouteEntry, snapshot: &Snapshot, now: Mome
         shown["generation"] = json!(route.generation);
         shown["spec"] = json!(*route.spec);
         shown["effective"] = json!(route.spec.effective());
+        shown["hours"] = json!({
+            "active": route.hours.is_active(now.wall),
+            "until": route.hours.next_change(now.wall),
+        });
     }
     shown
 }

@@ -8,7 +8,10 @@ use proptest::{collection::vec, option::of, prelude::*};
 use crate::{
     alert::{Alert, Fingerprint, Labels, Member, Notification, NotificationReason, Status},
     api::{QueueLimit, RouteKey, TargetKey, WhenFull},
-    dispatch::{AlertRecord, Origin, Phase, Queued, RouteTold, Said, ToldEntry, ToldRecord},
+    dispatch::{
+        AlertId, AlertRecord, GroupEntry, GroupRecord, Heard, Hearing, Origin, Phase, Queued,
+        RouteTold, Said, ToldEntry, ToldRecord,
+    },
     publish::{ErrorType, Source},
     store::{AttemptRecord, DeadLetter, DeadReason, Outcome},
 };
@@ -100,6 +103,45 @@ pub(in crate::store) fn told() -> impl Strategy<Value = ToldRecord> {
     let routes = (route(), vec(told_entry(), 0..5))
         .prop_map(|(route, entries)| RouteTold { route, entries });
     vec(routes, 0..4).prop_map(|routes| ToldRecord { routes })
+}
+
+fn heard() -> impl Strategy<Value = Heard> {
+    let what = prop_oneof![
+        Just(Hearing::Firing),
+        Just(Hearing::Resolved),
+        Just(Hearing::Past),
+        Just(Hearing::Unsure),
+        Just(Hearing::Skipped),
+    ];
+    (any::<u64>(), any::<u32>(), what).prop_map(|(alert, version, what)| Heard {
+        alert: AlertId(alert),
+        version,
+        what,
+    })
+}
+
+pub(in crate::store) fn group() -> impl Strategy<Value = GroupRecord> {
+    let whom = (target(), ".{0,8}", vec(heard(), 0..5));
+    let entry = (whom, time(), any::<u32>(), of(any::<u64>()), of(time())).prop_map(
+        |((target, uid, heard), at, count, dead_lettered, resumed_at)| GroupEntry {
+            target,
+            uid: uid.into(),
+            heard: heard.into(),
+            at,
+            count,
+            dead_lettered,
+            resumed_at,
+        },
+    );
+    (route(), labels(), time(), time(), vec(entry, 0..4)).prop_map(
+        |(route, labels, flushed_at, left_at, entries)| GroupRecord {
+            route,
+            labels,
+            flushed_at,
+            left_at,
+            entries,
+        },
+    )
 }
 
 pub(in crate::store) fn notification() -> impl Strategy<Value = Notification> {

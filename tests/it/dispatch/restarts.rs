@@ -186,7 +186,7 @@ fn nothing_is_sent_or_forgotten_before_the_first_plan() {
     world.ends("x", BEGIN);
     let now = world.moment();
     world.state =
-        fanfare::dispatch::State::restore(super::world::settings(), world.disk.load(), now);
+        fanfare::dispatch::State::restore(super::world::settings(), world.disk.load(), [], now);
     world.wait(20 * 60);
     assert!(world.take("a").is_none());
     assert_eq!(world.disk.alerts.len(), 1);
@@ -270,4 +270,22 @@ fn a_route_that_no_longer_wants_the_alert_still_ends_it_after_a_restart() {
     world.ends("x", BEGIN);
     assert_eq!(world.told(), ["a resolved"]);
     assert_eq!(world.state.counts().resolved, 1);
+}
+
+#[test]
+fn what_a_start_knows_of_a_target_that_heard_nothing_is_on_disk() {
+    let mut world = World::new(&["a", "b"]);
+    world.fires("x", BEGIN);
+    world.send_to("a", Settled::Delivered);
+    world.edit("a", |one| one.suspended = true);
+    world.routes.get_mut("r").unwrap().spec = json!({"matcherExpr": "alertname=y"});
+    world.configure();
+    world.ends("x", BEGIN);
+    let skipped = |world: &World| -> Vec<Option<u32>> {
+        let entries = world.disk.told.values().flat_map(|told| &told.routes[0].entries);
+        entries.map(|entry| entry.skipped).collect()
+    };
+    assert_eq!(skipped(&world), [None], "b is not in the log");
+    world.restart();
+    assert_eq!(skipped(&world), [None, Some(2)], "it surely heard nothing");
 }

@@ -38,7 +38,7 @@ fn a_start_with_many_alerts_owes_them_all_at_once() {
     }
     let (loaded, now) = (disk.load(), world.moment());
     let begin = Instant::now();
-    world.state = State::restore(settings, loaded, now);
+    world.state = State::restore(settings, loaded, [], now);
     let restored = begin.elapsed();
     let owed = world.reconfigure();
     let configured = begin.elapsed();

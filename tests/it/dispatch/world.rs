@@ -11,8 +11,8 @@ use fanfare::{
     api::{AlertRouteSpec, TargetKey},
     clock::Moment,
     dispatch::{
-        AlertId, AlertRecord, Ended, Fact, Limits, Next, Owed, Plan, Queued, Recipient, Role,
-        RouteTerms, Settings, Settled, State, Ticket, ToldRecord, Verdict, Why,
+        AlertId, AlertRecord, Ended, Fact, GroupId, GroupRecord, Limits, Next, Owed, Plan, Queued,
+        Recipient, Role, RouteTerms, Settings, Settled, State, Ticket, ToldRecord, Verdict, Why,
     },
     publish::{Accepted, Source},
     routing::{Route, RouteSettings, RouteTable},
@@ -45,6 +45,7 @@ pub(super) struct RouteOf {
 pub(super) struct Disk {
     pub(super) alerts: BTreeMap<AlertId, AlertRecord>,
     pub(super) told: BTreeMap<AlertId, ToldRecord>,
+    pub(super) groups: BTreeMap<GroupId, GroupRecord>,
     pub(super) queue: Vec<Queued>,
     pub(super) writes: usize,
 }
@@ -128,6 +129,8 @@ impl Disk {
                     self.told.remove(&id);
                 }
                 Fact::Enqueue(queued) => self.queue.push(queued),
+                Fact::Group(id, record) => drop(self.groups.insert(id, record)),
+                Fact::ForgetGroup(id) => drop(self.groups.remove(&id)),
             }
         }
     }
@@ -378,7 +381,8 @@ impl World {
         self.disk = disk;
         self.lazy.clear();
         let now = self.moment();
-        self.state = State::restore(self.settings.clone(), self.disk.load(), now);
+        let groups = self.disk.groups.clone();
+        self.state = State::restore(self.settings.clone(), self.disk.load(), groups, now);
         self.configure();
     }
 

@@ -12,7 +12,7 @@ use std::{
 
 use fanfare::{
     api::TargetKey,
-    dispatch::{AlertId, AlertRecord, Fact, Queued, ToldRecord},
+    dispatch::{AlertId, AlertRecord, Fact, GroupId, GroupRecord, Queued, ToldRecord},
     publish::BoxFuture,
     store::{
         AttemptRecord, DeadLetter, DeadLetterFilter, DeadLetterId, DeadReason, DeliveryFilter,
@@ -51,6 +51,7 @@ struct Facts {
     last_id: u64,
     alerts: BTreeMap<AlertId, AlertRecord>,
     told: BTreeMap<AlertId, ToldRecord>,
+    groups: BTreeMap<GroupId, GroupRecord>,
     queues: BTreeMap<(TargetKey, Arc<str>), BTreeMap<QueueId, Queued>>,
     letters: BTreeMap<DeadLetterId, DeadLetter>,
     attempts: Vec<AttemptRecord>,
@@ -114,11 +115,16 @@ impl Ledger {
             alert: alert.clone(),
             told: old.told.get(id).cloned(),
         });
-        let loaded = Loaded { alerts: alerts.collect(), ..Loaded::default() };
+        let loaded = Loaded {
+            alerts: alerts.collect(),
+            groups: old.groups.clone().into_iter().collect(),
+            ..Loaded::default()
+        };
         let facts = Facts {
             last_id: old.last_id,
             alerts: old.alerts.clone(),
             told: old.told.clone(),
+            groups: old.groups.clone(),
             queues: old.queues.clone(),
             letters: old.letters.clone(),
             attempts: old.attempts.clone(),
@@ -295,6 +301,12 @@ impl Facts {
             Op::Fact(Fact::Forget(id)) => {
                 self.alerts.remove(&id);
                 self.told.remove(&id);
+            }
+            Op::Fact(Fact::Group(id, record)) => {
+                self.groups.insert(id, record);
+            }
+            Op::Fact(Fact::ForgetGroup(id)) => {
+                self.groups.remove(&id);
             }
             Op::Fact(Fact::Enqueue(queued)) => {
                 self.last_id += 1;

@@ -220,5 +220,5 @@ impl Routes {
 
 fn restored(loaded: Loaded, settings: Settings) -> State {
     let alerts = loaded.alerts.into_iter().map(|it| (it.id, it.alert, it.told));
-    State::restore(settings, alerts, Moment::now())
+    State::restore(settings, alerts, loaded.groups, Moment::now())
 }

@@ -29,7 +29,7 @@ pub(crate) fn accepted() -> Vec<Value> {
         ("PublishTarget", json!({"type": "Alertmanager", "alertmanager": {"urls": ["http://am-0:9093/prefix", "https://am-1"]}})),
         ("PublishTarget", json!({
             "type": "Webhook", "webhook": {"url": "http://a/"},
-            "allowedRoutes": {"namespaces": {"from": "Selector", "selector": {"matchLabels": labels.clone()}}},
+            "allowedRoutes": {"namespaces": {"from": "Selector", "selector": {"matchLabels": labels}}},
             "connection": {
                 "headers": [
                     {"name": "X-Team", "value": ""},
@@ -65,22 +65,34 @@ pub(crate) fn accepted() -> Vec<Value> {
             }
         })),
         ("PublishTarget", json!({"type": "Log", "delivery": {"backoffDelay": "5m"}, "flow": {"queue": {}}, "circuitBreaker": {"baseEjectionTime": "300s"}})),
-        ("AlertRoute", json!({"targetSelector": {"matchLabels": {}}, "whenUnhealthy": "Hold", "whenDegraded": "Hold", "repeatInterval": "1m"})),
         ("PublishTarget", json!({"type": "Log", "flow": {"overflow": "Digest"}})),
         ("PublishTarget", json!({"type": "Slack", "slack": {"webhookURLSecretRef": reference()}, "flow": {"overflow": "Hold"}, "delivery": {"semantics": "Every"}})),
-        ("AlertRoute", json!({"targetSelector": {"matchLabels": {}}, "repeatInterval": "720h"})),
-        ("AlertRoute", json!({
+    ]);
+    specs.extend(routes(&labels).map(|spec| ("AlertRoute", spec)));
+    let mut objects = Vec::new();
+    for (index, (kind, spec)) in specs.into_iter().enumerate() {
+        objects.push(object(kind, &format!("accepted-{index}"), &spec));
+    }
+    objects
+}
+
+/// Specs of routes.
+fn routes(labels: &Value) -> [Value; 8] {
+    [
+        json!({"targetSelector": {"matchLabels": {}}, "whenUnhealthy": "Hold", "whenDegraded": "Hold", "repeatInterval": "1m"}),
+        json!({"targetSelector": {"matchLabels": {}}, "repeatInterval": "720h"}),
+        json!({
             "targets": [{"name": "t"}],
             "grouping": {"by": ["..."], "wait": "0s", "interval": "1s"},
             "fallback": {"targets": [{"name": "t"}, {"name": "f", "namespace": "other", "sendResolved": false}], "after": "0s", "mode": "Also"}
-        })),
-        ("AlertRoute", json!({
+        }),
+        json!({
             "targets": [{"name": "t"}],
             "grouping": {"by": [], "wait": "24h", "interval": "720h"},
             "fallback": {"targets": [{"name": "f"}]},
             "activeTimeIntervals": [], "muteTimeIntervals": [], "inhibit": []
-        })),
-        ("AlertRoute", json!({
+        }),
+        json!({
             "targets": [{"name": "t"}],
             "grouping": {"by": ["alertname", "Größe 1"]},
             "activeTimeIntervals": [
@@ -103,10 +115,10 @@ pub(crate) fn accepted() -> Vec<Value> {
                 },
                 {"source": [{"name": "a", "value": ""}], "target": [{"name": "a", "matchType": "!=", "value": ""}], "equal": []}
             ]
-        })),
-        ("AlertRoute", json!({"targets": [], "targetSelector": {"matchLabels": labels}})),
-        ("AlertRoute", json!({"targets": [{"name": "t"}, {"name": "t", "namespace": "other", "sendResolved": false}]})),
-        ("AlertRoute", json!({
+        }),
+        json!({"targets": [], "targetSelector": {"matchLabels": labels}}),
+        json!({"targets": [{"name": "t"}, {"name": "t", "namespace": "other", "sendResolved": false}]}),
+        json!({
             "suspend": true, "scope": "Cluster", "priority": -10000, "final": true,
             "matchers": [
                 {"name": "severity", "value": "(not a regex"},
@@ -119,13 +131,8 @@ pub(crate) fn accepted() -> Vec<Value> {
             "matcherExpr": "{severity=\"critical\",team=~\"a|b\"}",
             "targets": [{"name": "pagerduty-sre", "namespace": ""}],
             "whenUnhealthy": "Skip", "whenDegraded": "Send"
-        })),
-    ]);
-    let mut objects = Vec::new();
-    for (index, (kind, spec)) in specs.into_iter().enumerate() {
-        objects.push(object(kind, &format!("accepted-{index}"), &spec));
-    }
-    objects
+        }),
+    ]
 }
 
 #[test]

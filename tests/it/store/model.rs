@@ -20,6 +20,8 @@ pub(super) type Queue = (TargetKey, String);
 pub(super) struct Picture {
     /// Each alert and what was told about it.
     pub(super) alerts: BTreeMap<u64, (String, Option<String>)>,
+    /// What was told about each group.
+    pub(super) groups: BTreeMap<u64, String>,
     /// What waits, in order.
     pub(super) queues: BTreeMap<Queue, Vec<Waiting>>,
     /// By the id of the notification: those of one commit stand in no order.
@@ -76,6 +78,12 @@ impl Picture {
             }
             Op::Fact(Fact::Forget(id)) => {
                 self.alerts.remove(&id.0);
+            }
+            Op::Fact(Fact::Group(id, record)) => {
+                self.groups.insert(id.0, format!("{record:?}"));
+            }
+            Op::Fact(Fact::ForgetGroup(id)) => {
+                self.groups.remove(&id.0);
             }
             Op::Fact(Fact::Enqueue(queued)) => self.enqueue(queued),
             Op::Dequeue { target, uid, id } => {
@@ -164,6 +172,10 @@ impl Picture {
                 picture.alerts.insert(restored.id.0, (format!("{:?}", restored.alert), told));
             assert!(before.is_none(), "alert {:?} was loaded twice", restored.id);
         }
+        for (id, group) in &loaded.groups {
+            let before = picture.groups.insert(id.0, format!("{group:?}"));
+            assert!(before.is_none(), "group {id:?} was loaded twice");
+        }
         for (target, uid, _) in store.queues() {
             let queue = (target, uid.to_string());
             let records = read_queue(store, &queue)?;
@@ -198,24 +210,31 @@ impl Picture {
             let found = whole.alerts.get(id);
             found.is_some_and(|(known, said)| known == alert && (told.is_none() || told == said))
         });
+        let groups = self.groups.iter().all(|(id, group)| whole.groups.get(id) == Some(group));
         let queues = self.queues.iter().all(|(queue, waiting)| {
             whole.queues.get(queue).is_some_and(|known| in_order(waiting, known))
         });
         let keys = self.keys.iter().all(|(key, record)| whole.keys.get(key) == Some(record));
         let dead = self.dead.iter().all(|(name, letter)| whole.dead.get(name) == Some(letter));
-        alerts && queues && keys && dead && in_order(&self.attempts, &whole.attempts)
+        alerts && groups && queues && keys && dead && in_order(&self.attempts, &whole.attempts)
     }
 
     /// How many things are held.
     pub(super) fn len(&self) -> usize {
         let queued: usize = self.queues.values().map(Vec::len).sum();
-        self.alerts.len() + queued + self.dead.len() + self.attempts.len() + self.keys.len()
+        self.alerts.len()
+            + self.groups.len()
+            + queued
+            + self.dead.len()
+            + self.attempts.len()
+            + self.keys.len()
     }
 
     /// The first difference, in words.
     pub(super) fn difference(&self, other: &Self) -> Option<String> {
         let parts = [
             (format!("{:#?}", self.alerts), format!("{:#?}", other.alerts)),
+            (format!("{:#?}", self.groups), format!("{:#?}", other.groups)),
             (format!("{:#?}", self.queues), format!("{:#?}", other.queues)),
             (format!("{:#?}", self.dead), format!("{:#?}", other.dead)),
             (format!("{:#?}", self.attempts), format!("{:#?}", other.attempts)),

@@ -102,3 +102,42 @@ async fn labels_of_namespaces_admit_routes() {
     );
     resolved("True").await;
 }
+
+#[tokio::test]
+async fn routes_are_shown_as_they_take_effect_and_an_unknown_time_zone_concerns_one() {
+    let good = "---\napiVersion: fanfare.dev/v1alpha1\nkind: AlertRoute\nmetadata: {name: good}\n\
+                spec: {targets: [{name: a}], grouping: {by: [team]}, fallback: {targets: [{name: gone}]}, \
+                muteTimeIntervals: [{months: ['1:12'], location: Asia/Tokyo}]}\n";
+    let bad = good.replace("name: good", "name: bad").replace("Asia/Tokyo", "Asia/Atlantis");
+    let bed = Bed::start(&(webhook("a", "http://127.0.0.1:9/") + good + &bad)).await;
+    let condition = |name: &'static str, kind: &'static str| {
+        let url = bed.operator.api_url(&format!("/api/v1/routes/default/{name}"));
+        wait_for_value(name, SOON, move || {
+            let url = url.clone();
+            async move {
+                let shown = get(&url).await.json();
+                let conditions = shown["status"]["conditions"].as_array()?.clone();
+                Some((conditions.into_iter().find(|c| c["type"] == kind)?, shown))
+            }
+        })
+    };
+    let (accepted, _) = condition("bad", "Accepted").await;
+    assert_eq!(
+        (&accepted["status"], &accepted["reason"]),
+        (&json!("False"), &json!("InvalidTimeInterval"))
+    );
+    let message = accepted["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("spec.muteTimeIntervals[0].location: there is no time zone"),
+        "{message}"
+    );
+
+    let (refs, shown) = condition("good", "ResolvedRefs").await;
+    assert_eq!((&refs["status"], &refs["reason"]), (&json!("False"), &json!("TargetNotFound")));
+    assert_eq!(shown["status"]["targets"]["total"], 1, "{shown}");
+    let effective = &shown["effective"];
+    assert_eq!(effective["grouping"], json!({"by": ["team"], "wait": "30s", "interval": "5m"}));
+    assert_eq!(effective["fallback"]["after"], "2m");
+    assert_eq!(effective["fallback"]["mode"], "Instead");
+    assert_eq!(shown["hours"]["active"], false, "muted in every month");
+}

@@ -137,14 +137,13 @@ proptest! {
         let minutes = (first..first + 2 * 1440).map(|n| Timestamp::from_second(n * 60).unwrap());
         let expected = minutes.clone().find(|moment| naive_hours(&active, &mute, *moment) != is_active);
         let found = hours.next_change(now);
-        match expected {
-            Some(expected) => prop_assert_eq!(found, Some(expected)),
-            None => {
-                let end = minutes.clone().next_back().unwrap();
-                prop_assert!(found.is_none_or(|found| found > end), "{:?} but nothing changes", found);
-                for moment in minutes.step_by(97) {
-                    prop_assert_eq!(hours.is_active(moment), is_active);
-                }
+        if let Some(expected) = expected {
+            prop_assert_eq!(found, Some(expected));
+        } else {
+            let end = minutes.clone().next_back().unwrap();
+            prop_assert!(found.is_none_or(|found| found > end), "{:?} but nothing changes", found);
+            for moment in minutes.step_by(97) {
+                prop_assert_eq!(hours.is_active(moment), is_active);
             }
         }
     }

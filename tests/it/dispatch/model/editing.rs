@@ -17,8 +17,8 @@ impl Script {
         let before = self.world.routes.clone();
         let routes = &mut self.world.routes;
         let route = if self.rng.bool() { "r" } else { "s" };
-        let kind = self.rng.u32(0..8);
-        if kind != 0 && kind < 6 && routes.values().any(|route| route.rejected) {
+        let kind = self.rng.u32(0..7);
+        if kind != 0 && kind < 5 && routes.values().any(|route| route.rejected) {
             return;
         }
         match kind {
@@ -58,16 +58,6 @@ impl Script {
                 }
             }
             5 => {
-                let all = routes.values_mut().flat_map(|route| &mut route.recipients);
-                for one in all.filter(|one| *one.target.name == *target) {
-                    let semantics = &mut one.limits.semantics;
-                    *semantics = match semantics {
-                        Semantics::Latest => Semantics::Every,
-                        Semantics::Every => Semantics::Latest,
-                    };
-                }
-            }
-            6 => {
                 if let Some(route) = routes.get_mut(route) {
                     route.rejected ^= true;
                 }
@@ -87,7 +77,12 @@ impl Script {
 
     /// Brings what is known in line with the routes.
     pub(super) fn connect(&mut self, before: &BTreeMap<String, RouteOf>, restored: bool) {
-        let after = self.world.routes.clone();
+        let mut after = self.world.routes.clone();
+        self.reached.retain(|name, _| after.get(name).is_some_and(|route| route.rejected));
+        for (name, targets) in &self.reached {
+            let recipients = &mut after.get_mut(name).unwrap().recipients;
+            recipients.retain(|one| targets.contains(&*one.target.name));
+        }
         let now = self.world.now;
         for which in 0..ALERTS.len() {
             let Some(says) = self.sent[which].as_ref().map(Sent::says) else { continue };
@@ -243,6 +238,12 @@ impl Script {
         }
         self.known.links.retain(|_, link| !link.entries.is_empty());
         let routes = self.world.routes.clone();
+        self.reached.clear();
+        for name in routes.iter().filter(|(_, route)| route.rejected).map(|(name, _)| name) {
+            let links = self.known.links.iter().filter(|((_, route), _)| route == name);
+            let targets = links.flat_map(|(_, link)| link.entries.keys().cloned());
+            self.reached.insert(name.clone(), targets.collect());
+        }
         self.connect(&routes, true);
         self.flushed();
     }

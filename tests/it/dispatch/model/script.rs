@@ -83,6 +83,8 @@ pub(super) struct Script {
     pub(super) most_resolves: usize,
     /// Targets that may be owed more, because too much was in flight to end it.
     pub(super) crowded: BTreeSet<String>,
+    /// Whom the log names for a route that could not be used when the process started.
+    pub(super) reached: BTreeMap<String, BTreeSet<String>>,
     /// The process started with a route that can't be used, and does not know the limits of its targets.
     pub(super) limits_unknown: bool,
     /// So much of what ended was looked at.
@@ -126,6 +128,7 @@ impl Script {
             queued: Vec::new(),
             most_resolves: most_resolves as usize,
             crowded: BTreeSet::new(),
+            reached: BTreeMap::new(),
             limits_unknown: false,
             looked_at: 0,
             flights: Vec::new(),

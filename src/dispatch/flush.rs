@@ -1,0 +1,244 @@
+//! What time does to groups: flushes, and members that leave.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use jiff::Timestamp;
+
+use super::{
+    AlertId, GroupId, Hearing, Owed, State, Subject, TargetId,
+    group::Group,
+    lane::Place,
+    view::{Shown, order},
+};
+use crate::{
+    alert::{Status, later},
+    clock::Moment,
+};
+
+/// The members of a group that are there, for every target.
+struct Present {
+    members: Arc<[Shown]>,
+    /// Members that belong to other groups of the route too, because its grouping changed.
+    elsewhere: Vec<(AlertId, Vec<GroupId>)>,
+}
+
+// === impl State ===
+
+impl State {
+    /// Something is due with a group.
+    pub(super) fn pass_group(
+        &mut self,
+        subject: Subject,
+        at: Timestamp,
+        now: Moment,
+        owed: &mut Owed,
+    ) {
+        let Some(id) = subject.group() else { return };
+        let Some(group) = self.groups.get_mut(&id).filter(|group| group.queued == Some(at)) else {
+            return;
+        };
+        group.queued = None;
+        group.recheck = false;
+        group.each((id, now), &mut self.desk, |entry| entry.expire());
+        let due = group.next.is_some_and(|next| next <= now.wall);
+        self.flush(id, due, now);
+        self.owe_group(id, now, owed);
+        self.schedule_group(id);
+    }
+
+    /// Decides what the targets are owed: all of them if the group's time has come, otherwise those that
+    /// are to be looked at again.
+    fn flush(&mut self, id: GroupId, due: bool, now: Moment) {
+        let Some(mut group) = self.groups.remove(&id) else { return };
+        if !(due && group.is_quiet(now.wall)) {
+            let present = self.present(id, &group);
+            for at in 0..group.lines.len() {
+                if !due && !group.lines[at].group.behind {
+                    continue;
+                }
+                let alerts = &self.alerts;
+                group.lines[at]
+                    .group
+                    .heard
+                    .revise(|heard| alerts.contains_key(&heard.alert).then_some(heard));
+                let hidden = self.hidden(&group, at, &present, now.wall);
+                group.decide((id, now), at, (&present.members, hidden), &mut self.desk);
+            }
+            // Who was told elsewhere comes up again when that is old.
+            group.stirred &= !due;
+            group.stirred |= !present.elsewhere.is_empty();
+        }
+        if due {
+            let interval = group.delivery.terms.grouping.as_ref().map(|terms| terms.interval);
+            group.flushed_at = now.wall;
+            group.next = interval.map(|interval| later(now.wall, interval));
+        }
+        self.groups.insert(id, group);
+        self.depart(id);
+    }
+
+    fn present(&self, id: GroupId, group: &Group) -> Present {
+        let (mut members, mut elsewhere) = (Vec::with_capacity(group.members.len()), Vec::new());
+        for alert in &group.members {
+            let Some(held) = self.alerts.get(alert) else { continue };
+            let link = held.links.iter().find(|link| link.route == group.route);
+            let Some(link) = link.filter(|link| !link.muted.any()) else { continue };
+            let lingers = link.group != Some(id) || !link.matches;
+            members.extend(held.show(*alert, lingers));
+            if !link.drains.is_empty() && !lingers {
+                elsewhere.push((*alert, link.drains.clone()));
+            }
+        }
+        members.sort_by(|a, b| order(&a.alert.labels, &b.alert.labels));
+        Present { members: members.into(), elsewhere }
+    }
+
+    /// Members that do not concern one target: those that the group does not want and the target does not
+    /// know, and those that it was told in another group.
+    fn hidden(
+        &self,
+        group: &Group,
+        at: usize,
+        present: &Present,
+        now: Timestamp,
+    ) -> Box<[AlertId]> {
+        let heard = &group.lines[at].group.heard;
+        let strangers =
+            present.members.iter().filter(|shown| shown.lingers && !heard.is_open(shown.id));
+        let mut hidden: Vec<AlertId> = strangers.map(|shown| shown.id).collect();
+        let target = group.delivery.members[at].id;
+        let repeat = group.delivery.terms.repeat_interval;
+        for (alert, groups) in &present.elsewhere {
+            let ended = present
+                .members
+                .iter()
+                .any(|shown| shown.id == *alert && shown.status == Status::Resolved);
+            let told =
+                groups.iter().filter_map(|id| self.groups.get(id)?.line(target)).any(|line| {
+                    let fresh = line.told.told_at().is_some_and(|at| later(at, repeat) > now);
+                    line.group.heard.what(*alert) == Some(Hearing::Firing) && fresh
+                });
+            if told || (ended && heard.what(*alert).is_none()) {
+                hidden.push(*alert);
+            }
+        }
+        hidden.sort_unstable();
+        hidden.into()
+    }
+
+    /// Lets members go that nobody needs any more: those that ended and of whose end everyone heard who had
+    /// to, those that the group does not want and nobody there was told of.
+    pub(super) fn depart(&mut self, id: GroupId) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        let (mut left, mut unlinked) = (Vec::new(), Vec::new());
+        let mut ended = false;
+        let members = std::mem::take(&mut group.members);
+        group.members = members
+            .into_iter()
+            .filter(|alert| {
+                let Some(held) = self.alerts.get(alert) else { return false };
+                let link = held.links.iter().find(|link| link.route == group.route);
+                let Some(link) = link else { return false };
+                let lingers = link.group != Some(id) || !link.matches;
+                let stays = match held.stands() {
+                    Some(Status::Firing) => !lingers || group.is_needed(*alert),
+                    Some(Status::Resolved) if group.is_needed(*alert) => true,
+                    Some(Status::Resolved) => {
+                        let seen = held.changed_at <= group.flushed_at;
+                        ended |= seen || lingers;
+                        !seen && !lingers
+                    }
+                    None => false,
+                };
+                if !stays {
+                    left.push(*alert);
+                    if lingers && !group.is_needed(*alert) {
+                        unlinked.push(*alert);
+                    }
+                }
+                stays
+            })
+            .collect();
+        if group.members.is_empty() && !group.is_busy() {
+            group.next = None;
+        }
+        if left.is_empty() {
+            return;
+        }
+        if ended {
+            group.left_at = group.flushed_at;
+            self.desk.log.told(id.into(), &mut group.dirty);
+        }
+        let route = group.route;
+        for alert in left {
+            if let Some(link) = self.alerts.get_mut(&alert).and_then(|held| held.link(route)) {
+                link.stays = link.stays.saturating_sub(1);
+            }
+            self.retire(alert);
+            self.schedule(alert);
+        }
+        for alert in unlinked {
+            self.detach(id, alert);
+        }
+        self.weigh_group(id);
+    }
+
+    /// If a target is owed something new, it is told once the facts are on disk.
+    pub(super) fn owe_group(&mut self, id: GroupId, now: Moment, owed: &mut Owed) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        let mut news = false;
+        group.each((id, now), &mut self.desk, |entry| {
+            news |= entry.told.place == Place::Idle && entry.owes() && !entry.is_muted();
+        });
+        if news {
+            group.unconfirmed = group.unconfirmed.saturating_add(1);
+            owed.0.push(id.into());
+        }
+    }
+
+    /// The facts of a flush are on disk.
+    pub(super) fn enqueue_group(
+        &mut self,
+        subject: Subject,
+        now: Moment,
+        targets: &mut BTreeSet<TargetId>,
+    ) {
+        let Some(id) = subject.group() else { return };
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        group.unconfirmed = group.unconfirmed.saturating_sub(1);
+        if group.unconfirmed > 0 {
+            return;
+        }
+        group.each((id, now), &mut self.desk, |entry| {
+            entry.offer();
+            if entry.told.place == Place::Ready {
+                targets.insert(entry.slot.target);
+            }
+        });
+        self.bound_resolves(now);
+        self.depart(id);
+        self.schedule_group(id);
+    }
+
+    /// An attempt came to its end. What was decided meanwhile is decided now.
+    pub(super) fn group_landed(&mut self, id: GroupId) {
+        if let Some(group) = self.groups.get_mut(&id) {
+            let waits =
+                |line: &super::group::Line| line.group.behind && line.told.place != Place::InFlight;
+            group.recheck |= group.lines.iter().any(waits);
+        }
+        self.depart(id);
+        self.schedule_group(id);
+    }
+
+    /// Keeps the group's place in the timetable.
+    pub(super) fn schedule_group(&mut self, id: GroupId) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        if let Some(at) = group.deadline()
+            && group.queued.is_none_or(|queued| at < queued)
+        {
+            group.queued = Some(at);
+            self.deadlines.push(at, id.into());
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! One group of a grouped route: its members, and what each target heard of them.
+//!
+//! Towards `Entry` a group looks like an alert whose version moves when a flush finds that a target is owed
+//! something else: retries, delays, dead letters and health work as they do for alerts.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{
+    AlertId, GroupEntry, GroupId, GroupRecord, Heard, Hearing, RouteId, Slot, TargetId,
+    entry::{Desk, Entry},
+    hearing::{Hearings, Wants},
+    lane::Place,
+    link::{Delivery, Member},
+    mute::Mutes,
+    notice::{Content, What},
+    told::{Says, Told},
+    view::{Shown, View, visible},
+};
+use crate::{
+    alert::{Labels, Status, later},
+    clock::Moment,
+};
+
+/// Alerts of one route with equal group labels.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) route: RouteId,
+    pub(super) labels: Labels,
+    pub(super) delivery: Arc<Delivery>,
+    /// One for each of the delivery's members.
+    pub(super) lines: Box<[Line]>,
+    /// Who is in it, absent or not; sorted. Who ended leaves once everyone who had to hear it did.
+    pub(super) members: Vec<AlertId>,
+    /// Alerts that belong to it, those that left included: what they left behind is kept as long.
+    pub(super) linked: u32,
+    /// When it is flushed next; `None` while it is empty.
+    pub(super) next: Option<Timestamp>,
+    /// When it was last flushed; the epoch if it never was.
+    pub(super) flushed_at: Timestamp,
+    /// Members that had ended by then and are not needed left.
+    pub(super) left_at: Timestamp,
+    /// Since when what was absent is there again: ages count from here.
+    pub(super) resumed_at: Timestamp,
+    /// Something changed since it was last flushed.
+    pub(super) stirred: bool,
+    /// Some line is to be looked at again before the next flush.
+    pub(super) recheck: bool,
+    /// Members that an earlier process accepted: who did not hear of them by the log may have.
+    pub(super) suspects: Vec<AlertId>,
+    /// Flushes whose facts may not be on disk yet.
+    pub(super) unconfirmed: u32,
+    pub(super) dirty: (bool, bool),
+    pub(super) on_disk: bool,
+    /// What it counts for in the memory.
+    pub(super) bytes: usize,
+    /// The earliest deadline in the queue.
+    pub(super) queued: Option<Timestamp>,
+}
+
+/// A target and a group.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    pub(super) told: Told,
+    pub(super) group: GroupTold,
+}
+
+/// What [`Told`] can't say of a group.
+#[derive(Debug, Default)]
+pub(super) struct GroupTold {
+    pub(super) heard: Hearings,
+    /// What is owed; `None`: nothing.
+    pub(super) view: Option<Arc<View>>,
+    /// Counts what was owed.
+    pub(super) version: u32,
+    /// The state that an earlier process gave up.
+    lettered: Option<u64>,
+    /// What it is owed is to be decided anew.
+    pub(super) behind: bool,
+}
+
+// === impl Group ===
+
+impl Group {
+    pub(super) fn new(route: RouteId, labels: Labels, delivery: &Arc<Delivery>) -> Self {
+        Self {
+            route,
+            labels,
+            lines: delivery.members.iter().map(|_| Line::default()).collect(),
+            delivery: delivery.clone(),
+            members: Vec::new(),
+            linked: 0,
+            next: None,
+            flushed_at: Timestamp::UNIX_EPOCH,
+            left_at: Timestamp::UNIX_EPOCH,
+            resumed_at: Timestamp::UNIX_EPOCH,
+            stirred: true,
+            recheck: false,
+            suspects: Vec::new(),
+            unconfirmed: 0,
+            dirty: (false, false),
+            on_disk: false,
+            bytes: 0,
+            queued: None,
+        }
+    }
+
+    /// Adds a member. Returns whether it is new.
+    pub(super) fn join(&mut self, alert: AlertId) -> bool {
+        let at = self.members.binary_search(&alert);
+        if let Err(at) = at {
+            self.members.insert(at, alert);
+        }
+        at.is_err()
+    }
+
+    pub(super) fn remove(&mut self, alert: AlertId) {
+        if let Ok(at) = self.members.binary_search(&alert) {
+            self.members.remove(at);
+        }
+    }
+
+    /// Sets the clock of a group that begins: it waits for company unless its first alert is old.
+    pub(super) fn begin(&mut self, starts_at: Timestamp, now: Timestamp) {
+        let Some(grouping) = &self.delivery.terms.grouping else {
+            // What is left of a group whose route groups no more: every change is a flush.
+            self.next = Some(now);
+            return;
+        };
+        if self.next.is_none() {
+            let old = later(starts_at, grouping.wait) < now;
+            self.next = Some(if old { now } else { later(now, grouping.wait) });
+        }
+    }
+
+    pub(super) fn entry(&mut self, target: TargetId) -> Option<&mut Told> {
+        self.delivery.find(target).map(|at| &mut self.lines[at].told)
+    }
+
+    pub(super) fn line(&self, target: TargetId) -> Option<&Line> {
+        self.delivery.find(target).map(|at| &self.lines[at])
+    }
+
+    /// Whether the target was told this of the alert and is not suspended.
+    pub(super) fn knows(&self, target: TargetId, alert: AlertId, status: Status) -> bool {
+        let Some(at) = self.delivery.find(target) else { return false };
+        let what = self.lines[at].group.heard.what(alert);
+        let knows = match status {
+            Status::Firing => what == Some(Hearing::Firing),
+            Status::Resolved => matches!(what, Some(Hearing::Resolved | Hearing::Past)),
+        };
+        knows && !self.delivery.members[at].recipient.suspended
+    }
+
+    /// Some target may believe that the alert fires, or is just being told.
+    pub(super) fn is_needed(&self, alert: AlertId) -> bool {
+        self.lines.iter().any(|line| line.needs(alert))
+    }
+
+    /// Some target is owed something, or being told.
+    pub(super) fn is_busy(&self) -> bool {
+        self.lines.iter().any(|line| line.group.view.is_some())
+    }
+
+    /// Nothing changed, nothing is owed, and nothing repeats.
+    pub(super) fn is_quiet(&self, now: Timestamp) -> bool {
+        let repeats = |line: &Line| !line.group.heard.is_empty() && self.repeats(line, now);
+        let is_quiet =
+            |line: &Line| line.group.view.is_none() && !line.group.behind && !repeats(line);
+        !self.stirred && self.lines.iter().all(is_quiet)
+    }
+
+    fn repeats(&self, line: &Line, now: Timestamp) -> bool {
+        let repeat = self.delivery.terms.repeat_interval;
+        line.told.told_at().is_some_and(|at| later(at, repeat) < now)
+    }
+
+    /// Does something with every entry.
+    pub(super) fn each(
+        &mut self,
+        (id, now): (GroupId, Moment),
+        desk: &mut Desk,
+        mut rule: impl FnMut(&mut Entry<'_>),
+    ) {
+        for at in 0..self.lines.len() {
+            self.at((id, now), at, desk, &mut rule);
+        }
+    }
+
+    /// Does something with one entry, if there is one.
+    pub(super) fn one<R>(
+        &mut self,
+        (id, now): (GroupId, Moment),
+        target: TargetId,
+        desk: &mut Desk,
+        rule: impl FnOnce(&mut Entry<'_>) -> R,
+    ) -> Option<R> {
+        let at = self.delivery.find(target)?;
+        Some(self.at((id, now), at, desk, rule))
+    }
+
+    fn at<R>(
+        &mut self,
+        (id, now): (GroupId, Moment),
+        at: usize,
+        desk: &mut Desk,
+        rule: impl FnOnce(&mut Entry<'_>) -> R,
+    ) -> R {
+        let (member, line) = (&self.delivery.members[at], &mut self.lines[at]);
+        let content = line.content(&self.labels);
+        rule(&mut Entry {
+            slot: Slot { target: member.id, route: self.route, subject: id.into() },
+            matches: true,
+            muted: Mutes::default(),
+            delivery: &self.delivery,
+            member,
+            told: &mut line.told,
+            group: Some(&mut line.group),
+            content: content.as_ref(),
+            confirmed: self.unconfirmed == 0,
+            dirty: &mut self.dirty,
+            desk,
+            now,
+        })
+    }
+
+    /// Decides anew what a target is owed, now that these members are present. While it is being told
+    /// something that waits.
+    pub(super) fn decide(
+        &mut self,
+        (id, now): (GroupId, Moment),
+        at: usize,
+        (members, hidden): (&Arc<[Shown]>, Box<[AlertId]>),
+        desk: &mut Desk,
+    ) {
+        let wants = Wants {
+            send_resolved: self.delivery.members[at].recipient.send_resolved,
+            repeat: self.repeats(&self.lines[at], now.wall),
+        };
+        let line = &mut self.lines[at];
+        if line.told.place == Place::InFlight {
+            line.group.behind = true;
+            return;
+        }
+        line.group.behind = false;
+        let reason = line.group.heard.owed(visible(members, &hidden), wants);
+        if reason.is_none() && !wants.send_resolved {
+            // An end that is left out is not told, but the next firing must not look like the last one.
+            if line.group.heard.give_up(visible(members, &hidden)) {
+                desk.log.told(id.into(), &mut self.dirty);
+            }
+        }
+        let line = &mut self.lines[at];
+        let was = line.content(&self.labels);
+        let new = reason.and_then(|reason| View::new(members, hidden, reason));
+        let old = line.group.view.take();
+        match (&old, new) {
+            (None, None) => return,
+            (Some(old), Some(new)) if old.state == new.state => {
+                line.group.view =
+                    Some(Arc::new(View { reason: old.reason, changed_at: old.changed_at, ..new }));
+                if line.told.is_rejected() {
+                    // Refused at the last flush: offered again at this one.
+                    self.at((id, now), at, desk, |entry| {
+                        entry.desk.lanes.idle(entry.slot, entry.told);
+                    });
+                }
+                return;
+            }
+            (_, new) => line.group.owe(new, self.resumed_at, &mut line.told),
+        }
+        self.at((id, now), at, desk, |entry| entry.news(was.as_ref()));
+    }
+
+    /// When the next thing happens by itself.
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        let lines = self.delivery.members.iter().zip(&self.lines);
+        let of = |(member, line): (&Member, &Line)| self.line_deadline(member, line);
+        let own = if self.recheck { Some(Timestamp::UNIX_EPOCH) } else { self.next };
+        own.into_iter().chain(lines.filter_map(of)).min()
+    }
+
+    /// When what is owed is given up.
+    fn line_deadline(&self, member: &Member, line: &Line) -> Option<Timestamp> {
+        let Line { told, .. } = line;
+        let Content { says, changed_at, .. } = line.content(&self.labels)?;
+        let lettered = says.status == Status::Firing && told.is_dead_lettered(says.version);
+        let idle = self.delivery.mutes(member) || told.place == Place::InFlight || lettered;
+        let repeat = self.delivery.terms.repeat_interval;
+        let since = told.owed_since(says, changed_at, repeat);
+        (!idle && told.owes_change(says, true))
+            .then(|| later(since, member.recipient.limits.max_age))
+    }
+
+    /// What everyone was told, as written to disk.
+    pub(super) fn record(&self) -> GroupRecord {
+        let lines = self.delivery.members.iter().zip(&self.lines);
+        let entries = lines.filter(|(_, line)| line.is_known());
+        let entry = |(Member { recipient, .. }, line): (&Member, &Line)| GroupEntry {
+            target: recipient.target.clone(),
+            uid: recipient.uid.clone(),
+            heard: line.written().record(),
+            at: line.told.told_at().unwrap_or(Timestamp::UNIX_EPOCH),
+            count: line.told.count(),
+            dead_lettered: line.lettered(),
+            resumed_at: line.told.resumed_at(),
+        };
+        GroupRecord {
+            route: self.delivery.key.clone(),
+            labels: self.labels.clone(),
+            flushed_at: self.flushed_at,
+            left_at: self.left_at,
+            entries: entries.map(entry).collect(),
+        }
+    }
+}
+
+// === impl Line ===
+
+impl Line {
+    /// Of a target that joins now.
+    pub(super) fn joining(now: Timestamp) -> Self {
+        let mut line = Self::default();
+        line.told.postpone(now);
+        line.group.behind = true;
+        line
+    }
+
+    /// What the log says. `version`: what the alerts say by now.
+    pub(super) fn restore(entry: &GroupEntry, version: impl Fn(AlertId) -> Option<u32>) -> Self {
+        let mut heard = Hearings::from(entry.heard.clone());
+        heard.revise(|heard| {
+            let now = version(heard.alert)?;
+            let doubted = heard.what != Hearing::Unsure && heard.version != now;
+            Some(if doubted { Heard { what: Hearing::Unsure, ..heard } } else { heard })
+        });
+        let told = Told::restore_group(entry);
+        let group = GroupTold { heard, lettered: entry.dead_lettered, ..GroupTold::default() };
+        Self { told, group }
+    }
+
+    pub(super) fn content(&self, labels: &Labels) -> Option<Content> {
+        let view = self.group.view.clone()?;
+        let version = self.group.version;
+        Some(Content {
+            says: Says { incident: version, status: view.status, version, decided: true },
+            changed_at: view.changed_at,
+            what: What::Group(view, labels.clone()),
+        })
+    }
+
+    fn needs(&self, alert: AlertId) -> bool {
+        let in_flight = || self.told.place == Place::InFlight;
+        let shows = |view: &Arc<View>| view.shown().any(|shown| shown.id == alert);
+        self.group.heard.is_open(alert)
+            || in_flight() && self.group.view.as_ref().is_some_and(shows)
+    }
+
+    /// What it heard, and perhaps hears just now.
+    fn written(&self) -> Hearings {
+        let mut heard = self.group.heard.clone();
+        if self.told.place == Place::InFlight
+            && let Some(view) = &self.group.view
+        {
+            heard.doubt(view.shown());
+        }
+        heard
+    }
+
+    fn lettered(&self) -> Option<u64> {
+        let GroupTold { view, version, lettered, .. } = &self.group;
+        let given_up = view.as_ref().filter(|_| self.told.is_dead_lettered(*version));
+        given_up.map(|view| view.state).or(*lettered)
+    }
+
+    fn is_known(&self) -> bool {
+        !self.group.heard.is_empty()
+            || self.told.count() > 0
+            || self.told.resumed_at().is_some()
+            || self.told.place == Place::InFlight
+            || self.lettered().is_some()
+    }
+}
+
+// === impl GroupTold ===
+
+impl GroupTold {
+    /// Another state is owed, or nothing.
+    fn owe(&mut self, view: Option<View>, resumed_at: Timestamp, told: &mut Told) {
+        self.version = self.version.saturating_add(1);
+        let lettered = self.lettered.take();
+        self.view = view.map(|view| {
+            if lettered == Some(view.state) {
+                told.dead_letter(self.version);
+            }
+            let changed_at = view.changed_at.max(resumed_at);
+            Arc::new(View { changed_at, ..view })
+        });
+    }
+
+    /// What was owed is settled.
+    pub(super) fn settle(&mut self, told: &mut Told) {
+        told.close(self.version);
+        self.view = None;
+    }
+}
