@@ -1,10 +1,19 @@
 //! What happens in a timeline, and how Alertmanager is asked about it.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, process::Command};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+    fs,
+    process::Command,
+};
 
+use fanfare::alert::Labels;
 use serde::{Deserialize, Serialize};
 
 use crate::support::controlplane::{built, say_skip};
+
+/// Whom Alertmanager tells what no route takes.
+const NOBODY: &str = "nobody";
 
 /// What happens, and when. Times are milliseconds since the start.
 #[derive(Clone, Debug, Default)]
@@ -98,6 +107,7 @@ impl Timeline {
         let answers = fs::read_to_string(&to).unwrap();
         let answers = answers.lines().map(|line| {
             let mut sent: Vec<Sent> = serde_json::from_str(line).unwrap();
+            sent.retain(|one| one.receiver != NOBODY);
             sent.sort();
             sent
         });
@@ -106,8 +116,8 @@ impl Timeline {
 
     /// The alertmanager.yml of the routes.
     fn config(&self) -> String {
-        let mut text = "route:\n  receiver: nobody\n  routes:\n".to_owned();
-        let mut receivers = "receivers:\n- name: nobody\n".to_owned();
+        let mut text = format!("route:\n  receiver: {NOBODY}\n  routes:\n");
+        let mut receivers = format!("receivers:\n- name: {NOBODY}\n");
         for (at, route) in self.routes.iter().enumerate() {
             let Grouped { matchers, by, wait, interval, repeat, send_resolved } = route;
             write!(
@@ -132,5 +142,35 @@ impl Timeline {
             .unwrap();
         }
         text + &inhibit + &receivers
+    }
+}
+
+impl fmt::Display for Post {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let labels: Labels = self.labels.iter().map(|(name, value)| (*name, *value)).collect();
+        let values: Vec<&str> = self.labels.values().copied().collect();
+        let name = format!("{:016x}", labels.fingerprint().0);
+        write!(f, "{}={}", values.concat(), &name[..4])?;
+        for (sign, at) in [("from", self.starts), ("until", self.ends)] {
+            if let Some(at) = at {
+                write!(f, " {sign} {at}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let short = |names: &[String]| {
+            names.iter().map(|name| name[..4].to_owned()).collect::<Vec<_>>().join(" ")
+        };
+        let (group, reason) = (self.group.values().cloned().collect::<String>(), &self.reason);
+        let (firing, resolved) = (short(&self.firing), short(&self.resolved));
+        write!(
+            f,
+            "{}: {} {group:?} {reason}: firing [{firing}], resolved [{resolved}]",
+            self.at, self.receiver
+        )
     }
 }

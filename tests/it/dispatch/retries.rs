@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use fanfare::{
-    api::{QueueLimit, WhenFull},
+    api::{QueueLimit, Semantics, WhenFull},
     dispatch::{Limits, Settled, Why},
 };
+use serde_json::json;
 
 use super::world::{BEGIN, BLOCKED, FAILED, REPEAT, UNSURE, World, at};
 
@@ -215,6 +216,29 @@ fn the_oldest_resolve_beyond_the_queue_goes_to_the_dead_letters() {
         assert_eq!(ended.notification.group_labels.get("alertname"), gone);
         assert_eq!(world.told().len(), 2);
     }
+}
+
+#[test]
+fn what_goes_with_the_same_edit_makes_room_for_resolves() {
+    let mut world = World::new(&["a"]);
+    world.route("r", json!({"matcherExpr": "alertname=x"}), &["a"]);
+    world.route("s", json!({"matcherExpr": "alertname=z"}), &["a"]);
+    for route in world.routes.values_mut() {
+        route.recipients[0].limits.queue.max_notifications = 1;
+    }
+    world.edit("a", |one| one.limits.semantics = Semantics::Every);
+    world.fires("x", BEGIN);
+    world.fires("z", BEGIN);
+    world.told();
+    world.routes.get_mut("r").unwrap().spec["suspend"] = json!(true);
+    world.configure();
+    world.ends("x", BEGIN);
+    world.ends("z", BEGIN);
+    world.ended.clear();
+    world.routes.remove("s");
+    world.edit("a", |one| one.limits.semantics = Semantics::Latest);
+    let whys: Vec<Why> = world.ended.iter().map(|one| one.why).collect();
+    assert_eq!(whys, [Why::RouteDeleted]);
 }
 
 #[test]
