@@ -27,19 +27,24 @@
 //! it was skipped. The age of a repeat counts from when it was due, that of a target that joins from
 //! then. A failed attempt's delay ends when the alert says something else.
 
+mod absent;
 mod again;
 mod deadline;
 mod edit;
 mod ending;
 mod entry;
+mod filed;
 mod flush;
 mod group;
 mod hearing;
 mod held;
+mod hours;
+mod inhibit;
 mod lane;
 mod link;
 mod log;
 mod mute;
+mod muting;
 mod names;
 mod notice;
 mod plan;
@@ -50,6 +55,7 @@ mod reshape;
 mod restore;
 mod settings;
 mod settle;
+mod silence;
 mod size;
 mod slot;
 mod state;
@@ -58,6 +64,8 @@ mod ticket;
 mod told;
 mod view;
 
+pub use mute::{Mute, MutedAlerts};
+pub use muting::MutedBy;
 pub use plan::{FallbackMode, FallbackTerms, Limits, Plan, Recipient, Role, RouteTerms};
 pub use record::{
     AlertRecord, Fact, GroupEntry, GroupRecord, Heard, Hearing, Origin, Phase, Queued, RouteTold,

@@ -5,14 +5,16 @@ mod error_type;
 mod handle;
 mod request;
 mod result;
+mod silence;
 
 pub use error_type::ErrorType;
 pub use handle::{
     Accepted, BoxFuture, Intake, MAX_REPLAY, Publisher, Refused, Replay, ReplayError,
-    ReplayOutcome, Replayed, Source, Waiting,
+    ReplayOutcome, Replayed, Silences, Source, Waiting,
 };
 pub use request::{
     Idempotency, MAX_CONCURRENT, MAX_KEY_LENGTH, MAX_TIMEOUT, Options, PublishError,
     PublishRequest, Selection, Strategy, TargetFilter,
 };
 pub use result::{FanOutStats, PublishResult, SkipReason, TargetResult, TargetStats};
+pub use silence::{Silence, SilenceDraft, SilenceError, SilenceId, SilenceMatcher, SilenceState};

@@ -34,6 +34,7 @@ mod records;
 mod set_aside;
 mod settings;
 mod shared;
+mod silences;
 mod space;
 mod tables;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::{
-    Alert, Labels, Limits, Member, Notification, ParseError, Status,
+    Alert, Labels, Limits, Member, Notification, ParseError, Status, order,
     quote::{push_json, quote_meta},
     v2::{Batch, Invalid, push_object, with_text},
     wire::{Raw, Skip, Text, raw},
@@ -101,19 +101,6 @@ fn push_field(out: &mut Vec<u8>, name: &str, value: &str) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\":");
     push_json(out, value);
-}
-
-/// By job, then instance, then the whole label set; a missing job or instance comes last, as in
-/// Alertmanager's `AlertSlice.Less`.
-fn order(a: &Labels, b: &Labels) -> std::cmp::Ordering {
-    let key = |labels: &Labels, name| {
-        let value = labels.get(name).to_owned();
-        (value.is_empty(), value)
-    };
-    key(a, "job")
-        .cmp(&key(b, "job"))
-        .then_with(|| key(a, "instance").cmp(&key(b, "instance")))
-        .then_with(|| a.cmp(b))
 }
 
 /// What all members share.

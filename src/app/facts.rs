@@ -39,8 +39,20 @@ pub(super) fn open(config: &Config) -> Result<Arc<Redb>, Error> {
 /// [`Error::Disk`] if it can't be read.
 pub(super) fn restore(store: &Redb, settings: dispatch::Settings) -> Result<State, Error> {
     let mut restoring = Restoring::new(settings, Moment::now());
+    let silences = store.silences()?;
+    for silence in &silences {
+        if let Err(error) = restoring.silence(Arc::clone(silence)) {
+            tracing::error!(silence = %silence.id, %error, "A silence is left out");
+        }
+    }
     let alerts = store.restore(&mut |found| restoring.add(found.id, found.alert, found.told))?;
     store.restore_groups(&mut |id, group| restoring.add_group(id, group))?;
-    tracing::info!(alerts, set_aside = store::Store::stats(store).set_aside, "Store opened");
+    let silences = silences.len();
+    tracing::info!(
+        alerts,
+        silences,
+        set_aside = store::Store::stats(store).set_aside,
+        "Store opened"
+    );
     Ok(restoring.finish())
 }

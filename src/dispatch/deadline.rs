@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{AlertId, Owed, State, Subject, lane::Place};
+use super::{AlertId, Owed, State, Subject, lane::Place, muting::Muting};
 use crate::{api::TargetKey, clock::Moment};
 
 /// Alerts, groups and timers looked at in one call of [`State::tick`].
@@ -50,7 +50,8 @@ impl State {
     /// Lets time pass: expiry, confirmation of a second sender's alert, repeats, `maxAge`, retries,
     /// flushes of groups, forgetting. Returns what changed, and the targets that have work at once (retries).
     pub fn tick(&mut self, now: Moment) -> (Owed, Vec<TargetKey>) {
-        let mut owed = Owed::default();
+        self.pass_mutes(now);
+        let mut owed = self.settle_mutes(now);
         for _ in 0..BOUND {
             let Some((at, subject)) = self.deadlines.pop_due(now.wall) else { break };
             let Some(id) = subject.alert() else {
@@ -63,6 +64,7 @@ impl State {
             }
             self.pass(id, now, &mut owed);
         }
+        owed.append(self.settle_mutes(now));
         self.trim(0);
         let rung = self.desk.lanes.ring(now.mono, BOUND);
         (owed, self.names_of(&rung))
@@ -92,10 +94,12 @@ impl State {
     /// clock runs evenly. Zero: at once.
     #[must_use]
     pub fn next_due(&self, now: Moment) -> Option<Duration> {
-        let alerts = self
-            .deadlines
-            .first()
-            .map(|at| Duration::try_from(at.duration_since(now.wall)).unwrap_or(Duration::ZERO));
+        let Muting { silences, hours, .. } = &self.muting;
+        let walls = [self.deadlines.first(), silences.next_due(), hours.next_due()];
+        let alerts =
+            walls.into_iter().flatten().min().map(|at| {
+                Duration::try_from(at.duration_since(now.wall)).unwrap_or(Duration::ZERO)
+            });
         let timers = self.desk.lanes.next_alarm().map(|at| at.saturating_duration_since(now.mono));
         alerts.into_iter().chain(timers).min()
     }

@@ -53,11 +53,12 @@ impl State {
     /// Replaces routes and recipients. The plan must be complete: what it leaves out comes to its end.
     pub fn reconfigure(&mut self, plan: Arc<Plan>, now: Moment) -> Owed {
         let (deliveries, grouped) = self.compile(&plan);
-        let edit = Edit::between((&self.plan, &self.deliveries), (&plan, &deliveries));
+        let mut edit = Edit::between((&self.plan, &self.deliveries), (&plan, &deliveries));
         self.plan = plan;
         self.deliveries = deliveries;
         self.muted = self.find_muted();
         let changed = self.reshape(grouped, now);
+        edit.deliveries.extend(self.follow_mutes(now));
         let concerned = self.alerts.iter().filter(|(_, held)| edit.concerns(held));
         let mut concerned: Vec<AlertId> = concerned.map(|(id, _)| *id).collect();
         concerned.sort_unstable();
@@ -66,6 +67,7 @@ impl State {
             self.connect(id, now, false);
             self.review(id, now, &mut owed);
         }
+        owed.append(self.settle_mutes(now));
         self.review_groups(changed, now, &mut owed);
         self.bound_resolves(now);
         self.forget_names();
@@ -188,17 +190,21 @@ impl State {
         held.routed = self.plan.table.resolve_into(&held.alert.labels, &mut self.matched);
         let wanting = |key: &RouteKey| self.matched.iter().any(|route| route.key == *key);
         let says = held.says().filter(|_| !new);
-        let joining = Joining { says, restored: held.restored, now: now.wall };
+        let restored = held.restored;
+        let silenced = restored && self.muting.silences.covers(id, held.changed_at);
+        let joining = Joining { says, restored, silenced, now: now.wall };
         let content = Content::last_of(held);
         let stale = held.says().is_none();
         let mut links = std::mem::take(&mut held.links);
         let (mut told, mut moved) = (false, Vec::new());
+        let before: Vec<RouteId> = links.iter().map(|link| link.route).collect();
         links.retain_mut(|link| {
             let wanted = wanting(&link.delivery.key);
             let matches = link.matches;
             let (left, old) = match self.deliveries.get(&link.route) {
                 None => {
                     link.matches = false;
+                    link.forget_groups();
                     let told = std::mem::take(&mut link.told).into_iter().enumerate().collect();
                     (told, link.delivery.clone())
                 }
@@ -276,12 +282,21 @@ impl State {
         if told {
             self.desk.log.told(id.into(), &mut held.dirty);
         }
+        self.note_links(id, &before);
+        if new {
+            self.find_mutes(id);
+        } else {
+            self.remute(id, now);
+        }
+        if restored {
+            self.resume_restored(id, now);
+        }
         self.weigh(id);
         self.regroup(id, moved, joining.restored, now);
     }
 
     /// After a change of its links: what is owed and may be sent now?
-    fn review(&mut self, id: AlertId, now: Moment, owed: &mut Owed) {
+    pub(super) fn review(&mut self, id: AlertId, now: Moment, owed: &mut Owed) {
         let Some(held) = self.alerts.get_mut(&id) else { return };
         let mut news = false;
         held.each((id, now), &mut self.desk, |entry| {
@@ -321,12 +336,12 @@ impl State {
 impl Link {
     /// The route no longer wants the alert: a firing that was to be told is not told.
     fn lose(&mut self, (id, content): (AlertId, &Content), desk: &mut Desk, now: Moment) {
-        let Self { route, delivery, told, .. } = self;
+        let Self { route, muted, delivery, told, .. } = self;
         for (member, told) in delivery.members.iter().zip(told) {
             let mut entry = Entry {
                 slot: Slot { target: member.id, route: *route, subject: id.into() },
                 matches: true,
-                muted: Mutes::default(),
+                muted: *muted,
                 delivery,
                 member,
                 told,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
-    AlertId, Origin, Queued, Slot, Verdict, Why,
+    AlertId, Mute, Origin, Queued, Slot, Verdict, Why,
     group::GroupTold,
     hearing::Hearings,
     held::Held,
@@ -33,6 +33,8 @@ pub(super) struct Desk {
     pub(super) writer: Writer,
     /// Resolves that one target too many is owed, perhaps.
     pub(super) over: Vec<Slot>,
+    /// Notifications that were not told because they are muted, since the start.
+    pub(super) suppressed: [u64; Mute::ALL.len()],
 }
 
 /// One entry with everything that decides about it.
@@ -158,7 +160,8 @@ impl Entry<'_> {
                 self.told.owes_change(was.says, self.matches)
                     && !self.told.is_dead_lettered(version)
             };
-            if superseded && !self.member.needs_every() && !self.delivery.provisional {
+            let heard = !self.muted.any() && !self.delivery.provisional;
+            if superseded && !self.member.needs_every() && heard {
                 let notification = self.write(was);
                 self.end(Why::Superseded, notification, was.changed_at, false);
             }
@@ -170,6 +173,7 @@ impl Entry<'_> {
         }
         self.close();
         self.tell_every();
+        self.suppress();
     }
 
     /// The route no longer wants the alert.
@@ -180,6 +184,7 @@ impl Entry<'_> {
         }
         self.desk.lanes.idle(self.slot, self.told);
         if self.told.owes_change(says, true)
+            && !self.muted.any()
             && !self.told.is_dead_lettered(says.version)
             && !self.member.needs_every()
         {
@@ -214,7 +219,7 @@ impl Entry<'_> {
         }
         self.desk.lanes.idle(self.slot, self.told);
         let route_muted = self.delivery.terms.suspended || self.delivery.provisional;
-        if route_muted || !self.told.owes_change(content.says, self.matches) {
+        if route_muted || self.muted.any() || !self.told.owes_change(content.says, self.matches) {
             return;
         }
         if content.says.status == Status::Firing || self.member.recipient.send_resolved {

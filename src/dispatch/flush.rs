@@ -5,13 +5,11 @@ use std::{collections::BTreeSet, sync::Arc};
 use jiff::Timestamp;
 
 use super::{
-    AlertId, GroupId, Hearing, Owed, State, Subject, TargetId,
-    group::Group,
-    lane::Place,
-    view::{Shown, order},
+    AlertId, GroupId, Hearing, Owed, State, Subject, TargetId, group::Group, lane::Place,
+    view::Shown,
 };
 use crate::{
-    alert::{Status, later},
+    alert::{Status, later, order},
     clock::Moment,
 };
 

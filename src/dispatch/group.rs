@@ -115,9 +115,21 @@ impl Group {
         at.is_err()
     }
 
-    pub(super) fn remove(&mut self, alert: AlertId) {
-        if let Ok(at) = self.members.binary_search(&alert) {
+    /// Takes a member out. Returns whether it was one.
+    pub(super) fn remove(&mut self, alert: AlertId) -> bool {
+        let at = self.members.binary_search(&alert);
+        if let Ok(at) = at {
             self.members.remove(at);
+        }
+        at.is_ok()
+    }
+
+    /// Nobody who knows nothing of an alert has to hear of it.
+    pub(super) fn pass_over(&mut self, heard: Heard) {
+        for line in &mut self.lines {
+            if line.group.heard.of(heard.alert).is_none() {
+                line.group.heard.note(heard);
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use super::{
     AlertId, AlertRecord, Phase, RouteId, Settings,
     lane::Place,
     link::Link,
+    mute::Mutes,
     told::{Says, Told},
     view::Shown,
 };
@@ -52,6 +53,8 @@ pub(super) struct Held {
     pub(super) on_disk: bool,
     /// It stands among those that may be forgotten early, as having ended then.
     pub(super) retired: Option<Timestamp>,
+    /// Why it is muted, all routes together: as the figures have it.
+    pub(super) absent: Mutes,
     /// What it counts for in the memory.
     pub(super) bytes: usize,
     pub(super) links: Vec<Link>,
@@ -116,6 +119,7 @@ impl Held {
             dirty: (false, false),
             on_disk: false,
             retired: None,
+            absent: Mutes::default(),
             bytes: 0,
             links: Vec::new(),
             queued: None,
@@ -266,8 +270,8 @@ impl Held {
     fn link_deadline(&self, link: &Link, says: Says) -> Option<Timestamp> {
         let repeat = link.delivery.terms.repeat_interval;
         let of = |(member, told): (&super::link::Member, &Told)| {
-            if link.delivery.mutes(member) || member.needs_every() || told.place == Place::InFlight
-            {
+            let muted = link.muted.any() || link.delivery.mutes(member);
+            if muted || member.needs_every() || told.place == Place::InFlight {
                 return None;
             }
             if told.place == Place::Idle && !told.owes_change(says, link.matches) {

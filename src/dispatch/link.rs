@@ -60,6 +60,8 @@ pub(super) struct Joining {
     pub(super) says: Option<Says>,
     /// The alert was accepted by an earlier process: who is not in its log may have been told.
     pub(super) restored: bool,
+    /// A silence has kept it quiet since it last changed: whom the log does not list surely heard nothing.
+    pub(super) silenced: bool,
     pub(super) now: Timestamp,
 }
 
@@ -140,6 +142,12 @@ impl Link {
     /// Every group that the alert belongs to.
     pub(super) fn groups(&self) -> impl Iterator<Item = GroupId> {
         self.group.into_iter().chain(self.drains.iter().copied())
+    }
+
+    /// The route's groups are gone.
+    pub(super) fn forget_groups(&mut self) {
+        (self.group, self.stays) = (None, 0);
+        self.drains.clear();
     }
 
     /// Nothing has to be kept of it while its route does not want the alert.
@@ -241,7 +249,7 @@ impl Link {
 impl Joining {
     fn entry(&self, member: &Member, wanted: bool) -> Told {
         if self.restored && wanted && !member.needs_every() {
-            Told::unknown()
+            if self.silenced { Told::deaf(self.says) } else { Told::unknown() }
         } else {
             Told::joining(self.says, self.now)
         }

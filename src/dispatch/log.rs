@@ -1,9 +1,12 @@
 //! What is to be written, and what came to its end: collected until somebody takes it.
 
+use std::sync::Arc;
+
 use super::{
     AlertId, Ended, Fact, Queued, RouteTold, State, Subject, ToldRecord, held::Held, link::Link,
     told::Told,
 };
+use crate::publish::{Silence, SilenceId};
 
 /// Changes since they were last taken.
 #[derive(Debug, Default)]
@@ -11,6 +14,8 @@ pub(super) struct Log {
     /// Alerts and groups of which something is to be written, each once.
     dirty: Vec<Subject>,
     queued: Vec<Queued>,
+    /// Silences that were written or are of no further use, in that order.
+    silences: Vec<Fact>,
     forgotten: Vec<Subject>,
     pub(super) ended: Vec<Ended>,
 }
@@ -38,6 +43,14 @@ impl Log {
 
     pub(super) fn enqueue(&mut self, queued: Queued) {
         self.queued.push(queued);
+    }
+
+    pub(super) fn silence(&mut self, silence: Arc<Silence>) {
+        self.silences.push(Fact::Silence(silence));
+    }
+
+    pub(super) fn forget_silence(&mut self, id: SilenceId) {
+        self.silences.push(Fact::ForgetSilence(id));
     }
 
     pub(super) fn forget(&mut self, subject: Subject) {
@@ -77,6 +90,7 @@ impl State {
             (Some(id), _) => Some(Fact::Forget(id)),
             (None, group) => group.map(Fact::ForgetGroup),
         }));
+        facts.append(&mut log.silences);
         facts
     }
 

@@ -8,7 +8,7 @@ use super::{AlertId, GroupId};
 use crate::{
     alert::{Alert, Labels, Notification, Status},
     api::{QueueLimit, RouteKey, TargetKey},
-    publish::Source,
+    publish::{Silence, SilenceId, Source},
 };
 
 /// One change of the facts. They are written in the order in which they are handed out; those that
@@ -27,6 +27,10 @@ pub enum Fact {
     Group(GroupId, GroupRecord),
     /// What was told about a group is of no further use.
     ForgetGroup(GroupId),
+    /// The present state of a silence; replaces what was written under its id.
+    Silence(Arc<Silence>),
+    /// The silence is of no further use.
+    ForgetSilence(SilenceId),
 }
 
 /// One alert as held: its incidents, and since when it says what it says.

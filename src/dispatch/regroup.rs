@@ -225,13 +225,21 @@ impl State {
     pub(super) fn detach(&mut self, id: GroupId, alert: AlertId) {
         let Some(route) = self.groups.get(&id).map(|group| group.route) else { return };
         if let Some(held) = self.alerts.get_mut(&alert) {
+            let (over, version) = (held.stands() == Some(Status::Resolved), held.version());
             if let Some(link) = held.link(route) {
                 link.group = link.group.filter(|group| *group != id);
                 link.drains.retain(|group| *group != id);
+                let group = link.group.and_then(|group| self.groups.get_mut(&group));
+                if let Some(group) = group.filter(|group| over && !group.is_needed(alert)) {
+                    // Its end was told where its beginning was.
+                    link.stays -= u32::from(group.remove(alert));
+                    group.pass_over(Heard { alert, version, what: Hearing::Past });
+                }
             }
             held.links.retain(|link| link.matches || !link.is_idle());
         }
         self.unlink(id, alert);
+        self.schedule(alert);
     }
 
     pub(super) fn drop_group(&mut self, id: GroupId) {

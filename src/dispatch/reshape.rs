@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 use jiff::Timestamp;
 
 use super::{
-    GroupId, Owed, Plan, RouteId, RouteTerms, Slot, State, Why,
+    AlertId, GroupId, Owed, Plan, RouteId, RouteTerms, Slot, State, Why,
     entry::Entry,
     group::{Group, Line},
     held::Held,
@@ -117,12 +117,7 @@ impl State {
         now: Moment,
         owed: &mut Owed,
     ) {
-        for group in self.groups.values_mut().filter(|group| !group.suspects.is_empty()) {
-            let suspects = std::mem::take(&mut group.suspects);
-            for line in &mut group.lines {
-                line.group.heard.suspect(&suspects);
-            }
-        }
+        self.judge_suspects();
         for id in restored {
             if let Some(group) = self.groups.get_mut(&id)
                 && let Some(grouping) = &group.delivery.terms.grouping
@@ -147,6 +142,31 @@ impl State {
                 group.each((id, now), &mut self.desk, |entry| entry.offer());
             }
             self.schedule_group(id);
+        }
+    }
+
+    /// Who did not hear of an alert by the log may have, unless it was told in another group of the route.
+    fn judge_suspects(&mut self) {
+        let with = self.groups.iter().filter(|(_, group)| !group.suspects.is_empty());
+        let ids: Vec<GroupId> = with.map(|(id, _)| *id).collect();
+        for id in ids {
+            let Some(mut group) = self.groups.remove(&id) else { continue };
+            let suspects = std::mem::take(&mut group.suspects);
+            let drains = |alert: &AlertId| {
+                let links = self.alerts.get(alert).map_or(&[][..], |held| &held.links);
+                let link = links.iter().find(|link| link.route == group.route);
+                link.map_or(&[][..], |link| &link.drains)
+            };
+            for (member, line) in group.delivery.members.iter().zip(&mut group.lines) {
+                let is_stranger = |alert: &&AlertId| {
+                    let lines =
+                        drains(alert).iter().filter_map(|id| self.groups.get(id)?.line(member.id));
+                    lines.into_iter().all(|line| line.group.heard.of(**alert).is_none())
+                };
+                let unsure: Vec<AlertId> = suspects.iter().filter(is_stranger).copied().collect();
+                line.group.heard.suspect(&unsure);
+            }
+            self.groups.insert(id, group);
         }
     }
 

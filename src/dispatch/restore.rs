@@ -13,6 +13,7 @@ use super::{
 use crate::{
     api::{RouteKey, TargetKey},
     clock::Moment,
+    publish::{Silence, SilenceError},
 };
 
 /// Who is in the log for a route; most alerts of a route have the same.
@@ -23,6 +24,7 @@ type Known = (RouteId, Vec<(TargetId, Arc<str>)>);
 pub struct Restoring {
     state: State,
     deliveries: HashMap<Known, Arc<Delivery>>,
+    now: Moment,
 }
 
 // === impl Restoring ===
@@ -31,12 +33,20 @@ impl Restoring {
     /// Nothing held yet.
     #[must_use]
     pub fn new(settings: Settings, now: Moment) -> Self {
-        Self { state: State::new(settings, now), deliveries: HashMap::new() }
+        Self { state: State::new(settings, now), deliveries: HashMap::new(), now }
+    }
+
+    /// Adds a silence.
+    ///
+    /// # Errors
+    /// [`SilenceError::Invalid`] if its conditions are none: it is left out.
+    pub fn silence(&mut self, silence: Arc<Silence>) -> Result<(), SilenceError> {
+        self.state.restore_silence(silence, self.now)
     }
 
     /// Adds an alert that was held at the last stop, with what was told about it.
     pub fn add(&mut self, id: AlertId, record: AlertRecord, told: Option<ToldRecord>) {
-        let Self { state, deliveries } = self;
+        let Self { state, deliveries, .. } = self;
         let version = record.version;
         let mut held = Held::restore(record);
         for RouteTold { route, entries } in told.unwrap_or_default().routes {
@@ -57,7 +67,7 @@ impl Restoring {
 
     /// Adds a group of which somebody was told at the last stop; after all alerts.
     pub fn add_group(&mut self, id: GroupId, record: GroupRecord) {
-        let Self { state, deliveries } = self;
+        let Self { state, deliveries, .. } = self;
         let route = state.desk.names.route(&record.route);
         state.last_id = state.last_id.max(id.0);
         let mut entries: Vec<(TargetId, &GroupEntry)> = Vec::new();
@@ -102,7 +112,8 @@ impl Restoring {
     /// What is accepted but not in the log as told may have been told: it is owed again with
     /// the same id, and its end is owed too.
     #[must_use]
-    pub fn finish(self) -> State {
+    pub fn finish(mut self) -> State {
+        self.state.meet_silences();
         self.state
     }
 }

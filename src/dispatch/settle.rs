@@ -295,6 +295,7 @@ impl Entry<'_> {
                 None => self.overtaken(ticket, 1),
             },
         }
+        self.suppress();
     }
 
     /// The recipient still wants to hear it, and not from its queue on disk.

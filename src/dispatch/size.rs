@@ -1,6 +1,6 @@
 //! How much is held, and how much may be.
 
-use super::{AlertId, GroupId, Phase, State, group::Line, held::Held};
+use super::{AlertId, GroupId, Phase, State, group::Line, held::Held, link::Link};
 use crate::alert::Alert;
 
 /// What an alert takes beside its texts: its place in the books.
@@ -15,6 +15,8 @@ const GROUP: usize = 448;
 const LINE: usize = 208;
 /// What is kept of one member of a group by each target that heard of it.
 const HEARD: usize = 32;
+/// What an alert takes where a route's inhibition rules have a place for it.
+const RULED: usize = 256;
 /// New alerts leave one part in so many free, for resolves and for what changes.
 const RESERVE: usize = 16;
 
@@ -27,7 +29,11 @@ fn size(alert: &Alert) -> usize {
 
 /// The same with everything that is kept about it.
 fn whole_size(held: &Held) -> usize {
-    size(&held.alert) + held.links.iter().map(|link| ENTRY * (1 + link.told.len())).sum::<usize>()
+    let link = |link: &Link| {
+        let ruled = !link.delivery.terms.inhibit.is_empty();
+        ENTRY * (1 + link.told.len()) + if ruled { RULED } else { 0 }
+    };
+    size(&held.alert) + held.links.iter().map(link).sum::<usize>()
 }
 
 // === impl State ===
@@ -75,7 +81,7 @@ impl State {
 
     /// Whether another `bytes` fit in and leave some free; lets go of what ended, oldest first, if they
     /// don't.
-    fn has_room(&mut self, bytes: usize, free: usize) -> bool {
+    pub(super) fn has_room(&mut self, bytes: usize, free: usize) -> bool {
         let most = self.settings.max_bytes - free;
         if self.bytes + bytes > most {
             self.trim(bytes + free);

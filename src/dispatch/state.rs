@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 use jiff::Timestamp;
 
 use super::{
-    AlertId, Counts, GroupId, Owed, Phase, RouteId, Settings, Slot,
+    AlertId, Counts, GroupId, Mute, Owed, Phase, RouteId, Settings, Slot,
     deadline::Deadlines,
     entry::Desk,
     group::Group,
@@ -14,9 +14,12 @@ use super::{
     lane::Lanes,
     link::{Delivery, Link},
     log::Log,
+    mute::Mutes,
+    muting::Muting,
     names::Names,
     notice::{Content, Writer},
     plan::Plan,
+    told::Says,
 };
 use crate::{
     alert::{Alert, Labels, Status, later},
@@ -57,6 +60,7 @@ pub struct State {
     pub(super) retired: VecDeque<(AlertId, Timestamp)>,
     pub(super) counts: Counts,
     pub(super) desk: Desk,
+    pub(super) muting: Muting,
     /// Reused by every look into the table.
     pub(super) matched: Vec<Arc<Route>>,
 }
@@ -74,6 +78,7 @@ impl State {
             log: Log::default(),
             writer: Writer::new(settings.external_url.clone()),
             over: Vec::new(),
+            suppressed: [0; Mute::ALL.len()],
         };
         Self {
             start: Start { at: now.wall, grace },
@@ -93,6 +98,7 @@ impl State {
             retired: VecDeque::new(),
             counts: Counts::default(),
             desk,
+            muting: Muting::default(),
             matched: Vec::new(),
         }
     }
@@ -132,6 +138,7 @@ impl State {
                 accepted.refused += 1;
             }
         }
+        owed.append(self.settle_mutes(now));
         self.trim(0);
         (accepted, owed)
     }
@@ -161,11 +168,14 @@ impl State {
     fn hold(&mut self, alert: Alert, source: Source, now: Moment) -> AlertId {
         self.last_id += 1;
         let id = AlertId(self.last_id);
-        self.index.insert(alert.labels.clone(), id);
+        let labels = alert.labels.clone();
+        self.index.insert(labels.clone(), id);
         self.alerts.insert(id, Held::new(alert, source, now.wall));
         self.counts.firing += 1;
+        self.note_new(id, &labels);
         self.connect(id, now, true);
         self.tell_news(id, None, now);
+        self.count_unlinked(id);
         self.weigh(id);
         if let Some(held) = self.alerts.get_mut(&id) {
             self.desk.log.alert(id, &mut held.dirty);
@@ -205,6 +215,7 @@ impl State {
             (None, None) => false,
             _ => true,
         };
+        let fires = |says: Option<Says>| says.is_some_and(|says| says.status == Status::Firing);
         if changed {
             held.changed(now.wall);
         }
@@ -212,6 +223,10 @@ impl State {
             self.desk.log.alert(id, &mut held.dirty);
         }
         let turned = state.0 != held.phase;
+        if fires(said) != fires(held.says()) {
+            let (labels, fires) = (held.alert.labels.clone(), fires(held.says()));
+            self.note_status(id, &labels, fires);
+        }
         if changed {
             self.tell_news(id, was.as_ref(), now);
         }
@@ -252,7 +267,11 @@ impl State {
 
     pub(super) fn forget(&mut self, id: AlertId) {
         let Some(mut held) = self.alerts.remove(&id) else { return };
+        let Muting { silences, inhibition, alerts, .. } = &mut self.muting;
+        silences.forget(id);
+        Mutes::default().count(held.absent, alerts);
         for Link { route, delivery, told, .. } in &mut held.links {
+            inhibition.leave(id, &held.alert.labels, *route);
             for (member, told) in delivery.members.iter().zip(told) {
                 let slot = Slot { target: member.id, route: *route, subject: id.into() };
                 self.desk.lanes.leave(slot, told);

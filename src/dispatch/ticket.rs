@@ -109,6 +109,8 @@ pub enum Why {
     Superseded,
     /// Left out because of the target's health, or because the route is muted.
     Skipped,
+    /// Taken back because the alert is muted: silenced, inhibited, or off hours.
+    Muted,
     /// The target refused it for good.
     Rejected,
     /// `delivery.maxAge` passed.

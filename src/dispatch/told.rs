@@ -83,6 +83,12 @@ impl Told {
         Self { maybe_firing: true, ..Self::default() }
     }
 
+    /// An entry for a target that has surely heard nothing of what the alert says.
+    pub(super) fn deaf(says: Option<Says>) -> Self {
+        let over = says.filter(|says| says.status == Status::Resolved);
+        Self { skipped: over.map_or(0, |says| says.version), ..Self::default() }
+    }
+
     /// An entry for a target that joins now, while the alert says `says`.
     pub(super) fn joining(says: Option<Says>, now: Timestamp) -> Self {
         let mut told = Self::default();
@@ -316,6 +322,11 @@ impl Told {
     /// Attempts of this version that were made.
     pub(super) fn attempts(&self) -> u32 {
         self.failures.saturating_add(u32::from(self.rejections))
+    }
+
+    /// Its age counts from `at` at the earliest.
+    pub(super) fn resumed(&mut self, at: Timestamp) {
+        self.resumed_at = self.resumed_at.max(Some(Millis::from(at)));
     }
 
     /// Its age counts from now.

@@ -1,11 +1,11 @@
 //! What a group shows to one target: its members as they were at a flush.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::AlertId;
-use crate::alert::{Alert, Labels, NotificationReason as Reason, Status};
+use crate::alert::{Alert, NotificationReason as Reason, Status};
 
 /// A member of a group at a flush.
 #[derive(Clone, Debug)]
@@ -75,31 +75,6 @@ pub(super) fn visible<'a>(
     members.iter().filter(|shown| hidden.binary_search(&shown.id).is_err())
 }
 
-/// Alertmanager's order: by job, by instance, then by labels. Who lacks a job or an instance comes last.
-pub(super) fn order(a: &Labels, b: &Labels) -> Ordering {
-    let lacking_last = |name: &str| {
-        let (a, b) = (a.get(name), b.get(name));
-        a.is_empty().cmp(&b.is_empty()).then_with(|| a.cmp(b))
-    };
-    lacking_last("job").then_with(|| lacking_last("instance")).then_with(|| before(a, b))
-}
-
-/// Fewer labels come first; then the first name decides that only one of them has (who lacks it comes first)
-/// or whose values differ.
-fn before(a: &Labels, b: &Labels) -> Ordering {
-    let by_labels = || {
-        for ((a_name, a_value), (b_name, b_value)) in a.iter().zip(b.iter()) {
-            // The smaller name is the one that the other one lacks.
-            let order = b_name.cmp(a_name).then_with(|| a_value.cmp(b_value));
-            if order != Ordering::Equal {
-                return order;
-            }
-        }
-        Ordering::Equal
-    };
-    a.len().cmp(&b.len()).then_with(by_labels)
-}
-
 /// FNV-1a: stands on disk, so it must not change.
 struct Fnv(u64);
 
@@ -115,35 +90,6 @@ impl Fnv {
     fn feed(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(1_099_511_628_211);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn labels(pairs: &[(&str, &str)]) -> Labels {
-        pairs.iter().copied().collect()
-    }
-
-    #[test]
-    fn members_stand_in_the_order_of_alertmanager() {
-        let sorted = [
-            labels(&[("job", "a"), ("instance", "1"), ("z", "9"), ("zz", "9")]),
-            labels(&[("job", "a"), ("instance", "2")]),
-            labels(&[("job", "a")]),
-            labels(&[("job", "b")]),
-            labels(&[("instance", "1"), ("a", "b")]),
-            labels(&[("x", "1")]),
-            labels(&[("a", "1"), ("c", "1")]),
-            labels(&[("a", "1"), ("b", "1")]),
-            labels(&[("a", "1"), ("b", "2")]),
-        ];
-        for (at, a) in sorted.iter().enumerate() {
-            for (other, b) in sorted.iter().enumerate() {
-                assert_eq!(order(a, b), at.cmp(&other), "{a:?} {b:?}");
-            }
         }
     }
 }

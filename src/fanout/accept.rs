@@ -96,7 +96,13 @@ impl<T: Transport> Shared<T> {
             alerts.retain(|alert| is_taken(&desk.state, alert, now.wall));
             refused = before - alerts.len();
         }
+        let due = desk.state.next_due(now);
         let (mut accepted, owed) = desk.state.accept(alerts, source, now);
+        let sooner = |next: Duration| due.is_none_or(|due| next < due);
+        if desk.state.next_due(now).is_some_and(sooner) {
+            // A group's first flush may be nearer than everything that was waited for.
+            self.touch();
+        }
         accepted.refused += refused;
         if !desk.snapshot.complete {
             // Nobody knows yet.

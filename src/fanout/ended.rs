@@ -44,7 +44,7 @@ pub(super) const fn words(reason: DeadReason) -> &'static str {
 
 const fn reason(why: Why) -> Option<DeadReason> {
     match why {
-        Why::Superseded | Why::Skipped => None,
+        Why::Superseded | Why::Skipped | Why::Muted => None,
         Why::Rejected => Some(DeadReason::Rejected),
         Why::MaxAge => Some(DeadReason::MaxAge),
         Why::MaxAttempts => Some(DeadReason::MaxAttempts),
@@ -65,9 +65,11 @@ const fn outcome(why: Why) -> Option<(Outcome, NotificationOutcome)> {
         Why::MaxAge | Why::MaxAttempts | Why::QueueFull => {
             Some((Outcome::Expired, NotificationOutcome::Expired))
         }
-        Why::RouteDeleted | Why::TargetDeleted | Why::TargetRemoved | Why::NotPermitted => {
-            Some((Outcome::Cancelled, NotificationOutcome::Cancelled))
-        }
+        Why::RouteDeleted
+        | Why::TargetDeleted
+        | Why::TargetRemoved
+        | Why::NotPermitted
+        | Why::Muted => Some((Outcome::Cancelled, NotificationOutcome::Cancelled)),
     }
 }
 

@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::{owed_series::OwedSeries, series::SeriesTable};
+use super::{muting_series::MutingSeries, owed_series::OwedSeries, series::SeriesTable};
 use crate::{
     alert::Status,
     api::{TargetKey, TargetType},
@@ -79,6 +79,7 @@ pub struct Metrics {
     alerts: [Gauge; 2],
     dead_letters: [Counter; DeadReason::ALL.len()],
     owed: OwedSeries,
+    pub(crate) muting: MutingSeries,
 }
 
 // === impl PublishOutcome ===
@@ -176,6 +177,7 @@ impl Metrics {
             dead_letters: DeadReason::ALL
                 .map(|reason| dead_letters.get_or_create_owned(&[("reason", reason.as_str())])),
             owed: OwedSeries::default(),
+            muting: MutingSeries::register(registry),
         };
         registry.register_with_unit(
             "publish_duration",

@@ -174,6 +174,7 @@ impl<T: Transport> Shared<T> {
         metrics.hold(counts.firing, counts.resolved);
         metrics.expired.inc_by(counts.expired.saturating_sub(desk.counted.expired));
         metrics.dropped.inc_by(counts.dropped.saturating_sub(desk.counted.dropped));
+        metrics.muting.show(&desk.state);
         desk.counted = counts;
     }
 

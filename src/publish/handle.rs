@@ -1,10 +1,13 @@
 //! The handles that the HTTP server calls; `app` connects them to engine and router.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use jiff::Timestamp;
 
-use super::{FanOutStats, PublishError, PublishRequest, PublishResult};
+use super::{
+    FanOutStats, PublishError, PublishRequest, PublishResult, Silence, SilenceDraft, SilenceError,
+    SilenceId,
+};
 use crate::{alert::Alert, api::TargetKey};
 
 /// A boxed future, so that handles can be trait objects.
@@ -159,6 +162,29 @@ pub enum ReplayError {
     /// The disk failed: the process ends.
     #[error("the store failed and the process restarts; try again in a few seconds")]
     StoreFailed,
+}
+
+/// Reads and writes silences.
+pub trait Silences: Send + Sync {
+    /// Every silence, expired ones included, in no particular order.
+    fn list(&self) -> Vec<Arc<Silence>>;
+
+    /// One silence.
+    fn get(&self, id: SilenceId) -> Option<Arc<Silence>>;
+
+    /// Makes a silence, or edits one: with the same conditions and times that rewrite no history it
+    /// keeps its id; otherwise it ends and a new one begins. Resolves once that is on disk, with the id; what
+    /// is owed has followed by then.
+    ///
+    /// # Errors
+    /// [`SilenceError`] when nothing was changed.
+    fn set(&self, draft: SilenceDraft) -> BoxFuture<'_, Result<SilenceId, SilenceError>>;
+
+    /// Ends a silence now; one that is over stays as it is. Resolves once that is on disk.
+    ///
+    /// # Errors
+    /// [`SilenceError`] when nothing was changed.
+    fn expire(&self, id: SilenceId) -> BoxFuture<'_, Result<(), SilenceError>>;
 }
 
 // === impl Source ===

@@ -6,6 +6,7 @@ use super::{AttemptRecord, DeadLetter, DeadLetterId, DeadReason, IdempotencyReco
 use crate::{
     api::TargetKey,
     dispatch::{AlertId, AlertRecord, Fact, GroupId, GroupRecord, Queued, ToldRecord},
+    publish::{Silence, SilenceId},
 };
 
 /// One thing for the committer to do.
@@ -33,6 +34,7 @@ pub(super) enum Place {
     Alert(u64),
     Told(u64),
     Group(u64),
+    Silence(SilenceId),
     Size(u32),
     Queue(u32, u64),
     DeadLetter(u64),
@@ -59,6 +61,8 @@ pub(super) struct Batch {
     pub(super) told: BTreeMap<AlertId, Option<ToldRecord>>,
     /// `None`: remove it.
     pub(super) groups: BTreeMap<GroupId, Option<GroupRecord>>,
+    /// `None`: remove it.
+    pub(super) silences: BTreeMap<SilenceId, Option<Arc<Silence>>>,
     pub(super) queue: Vec<QueueTask>,
     pub(super) letters: Vec<DeadLetter>,
     pub(super) drop_letters: Vec<DeadLetterId>,
@@ -103,6 +107,12 @@ impl Batch {
             Op::Fact(Fact::ForgetGroup(id)) => {
                 self.groups.insert(id, None);
             }
+            Op::Fact(Fact::Silence(silence)) => {
+                self.silences.insert(silence.id, Some(silence));
+            }
+            Op::Fact(Fact::ForgetSilence(id)) => {
+                self.silences.insert(id, None);
+            }
             Op::Fact(Fact::Enqueue(queued)) => self.queue.push(QueueTask::Add(queued)),
             Op::Dequeue { target, uid, id } => {
                 self.queue.push(QueueTask::Remove { target, uid, id });
@@ -131,6 +141,7 @@ impl Place {
             Self::Alert(_) => "alerts",
             Self::Told(_) => "told",
             Self::Group(_) => "groups",
+            Self::Silence(_) => "silences",
             Self::Size(_) => "queue_sizes",
             Self::Queue(..) => "queue",
             Self::DeadLetter(_) => "dead_letters",
@@ -148,6 +159,7 @@ impl Place {
             | Self::Group(id)
             | Self::DeadLetter(id)
             | Self::History(id) => id.to_be_bytes().to_vec(),
+            Self::Silence(id) => id.0.as_bytes().to_vec(),
             Self::Queue(target, id) => super::tables::queue_key((*target, *id)).to_vec(),
             Self::Key(key) => key.as_bytes().to_vec(),
         }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::{
     AttemptRecord, Buried, DeadLetter, DeadLetterFilter, DeadLetterId, DeliveryFilter, Failed,
     Full, IdempotencyRecord, Op, OpenError, Page, QueueId, QueueSize, Restored, Seq, Stats, Store,
-    batch::{SetAside, Task},
+    batch::{Place, SetAside, Task},
     committer::Committer,
     dead_letters,
     facts::{self, Fact, GroupFact},
@@ -18,11 +18,12 @@ use super::{
     history, keys, queue,
     records::Name,
     shared::{Progress, Shared},
+    silences,
 };
 use crate::{
     api::TargetKey,
     dispatch::{GroupId, GroupRecord, Queued},
-    publish::BoxFuture,
+    publish::{BoxFuture, Silence},
 };
 
 /// The store. Dropping the last handle commits what was submitted and closes the file.
@@ -119,6 +120,27 @@ impl Redb {
                 Ok::<_, Fault>(())
             })?;
             Ok(((), aside))
+        })
+    }
+
+    /// Every silence on disk; for a start with [`super::Settings::stream_alerts`].
+    ///
+    /// # Errors
+    /// [`Failed`] if the disk can't be read. The store has failed then.
+    pub fn silences(&self) -> Result<Vec<Arc<Silence>>, Failed> {
+        self.read("read the silences", |txn| {
+            let (mut found, mut aside) = (Vec::new(), Vec::new());
+            silences::walk(txn, &mut |id, silence, _| {
+                match silence {
+                    Ok(silence) => found.push(Arc::new(silence)),
+                    Err(error) => {
+                        let (place, reason) = (Place::Silence(id), error.to_string());
+                        aside.push(SetAside { place, reason, record: None });
+                    }
+                }
+                Ok::<_, Fault>(())
+            })?;
+            Ok((found, aside))
         })
     }
 

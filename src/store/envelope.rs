@@ -31,6 +31,7 @@ pub(super) enum Kind {
     SetAside = 9,
     Totals = 10,
     Group = 11,
+    Silence = 12,
 }
 
 /// Why a record can't be used.

@@ -1,7 +1,7 @@
 //! What a start reads: names, alerts, what was told, sizes of the queues. Bodies of queues, dead letters
 //! and history stay where they are.
 
-use std::{cell::RefCell, collections::HashSet};
+use std::{cell::RefCell, collections::HashSet, sync::Arc};
 
 use jiff::Timestamp;
 use redb::{ReadTransaction, ReadableTable as _, ReadableTableMetadata as _, WriteTransaction};
@@ -14,14 +14,17 @@ use super::{
     fault::{During as _, Fault},
     queue,
     records::{read_name, read_size, read_totals},
-    set_aside,
+    set_aside, silences,
     tables::{
         self, Ascending, DEAD_LETTERS, FORMAT_KEY, HISTORY, META, NAMES, SET_ASIDE, SIZES,
         TOTALS_KEY,
     },
     writer::Writer,
 };
-use crate::dispatch::{GroupId, GroupRecord};
+use crate::{
+    dispatch::{GroupId, GroupRecord},
+    publish::Silence,
+};
 
 const STEP: &str = "load the store";
 
@@ -40,6 +43,7 @@ pub(super) struct Found {
     pub(super) writer: Writer,
     pub(super) alerts: Vec<Restored>,
     pub(super) groups: Vec<(GroupId, GroupRecord)>,
+    pub(super) silences: Vec<Arc<Silence>>,
     aside: Vec<SetAside>,
     /// Names that nothing refers to.
     unused: Vec<u32>,
@@ -91,6 +95,7 @@ pub(super) fn load(txn: &ReadTransaction, keep: bool) -> Result<Found, Refusal> 
     let mut found = Found::default();
     found.names(txn)?;
     let used = found.facts(txn, keep)?;
+    found.silences(txn, keep)?;
     found.queues(txn)?;
     found.sums(txn)?;
     let sizes = &found.writer.queues.sizes;
@@ -202,6 +207,18 @@ impl Found {
         })?;
         self.writer.names = names;
         Ok(used.into_inner())
+    }
+
+    fn silences(&mut self, txn: &ReadTransaction, keep: bool) -> Result<(), Refusal> {
+        silences::walk(txn, &mut |id, silence, bytes| {
+            if let Some(silence) = self.usable(Place::Silence(id), silence)? {
+                self.writer.fact_bytes += bytes;
+                if keep {
+                    self.silences.push(Arc::new(silence));
+                }
+            }
+            Ok(())
+        })
     }
 
     fn queues(&mut self, txn: &ReadTransaction) -> Result<(), Refusal> {

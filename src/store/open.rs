@@ -98,20 +98,21 @@ pub(super) fn open_at(
         let tidied = guarded("tidy up the store", || tidy(&database, &mut found));
         tidied.map_err(|fault| refused(fault.into(), subject))?;
     }
-    let (alerts, groups) = (found.alerts, found.groups);
-    let loaded = Loaded { alerts, groups, set_aside, damaged: place.damaged.clone() };
+    let Found { alerts, groups, silences, writer, .. } = found;
+    let damaged = place.damaged.clone();
+    let loaded = Loaded { alerts, groups, silences, set_aside, damaged };
     let bounds = Bounds {
         low_water: settings.low_water,
         queue_bytes: settings.queue_bytes,
         memory: place.memory,
     };
     let gauge = Gauge::new(bounds, place.probe, watch.clone());
-    gauge.wrote(found.writer.stored_bytes(), found.writer.queued_bytes());
+    gauge.wrote(writer.stored_bytes(), writer.queued_bytes());
     let watched = (figures, watch, gauge);
-    let shared = Shared::new(database, watched, &found.writer, settings.max_pending);
-    shared.count(&found.writer);
+    let shared = Shared::new(database, watched, &writer, settings.max_pending);
+    shared.count(&writer);
     shared.damaged(place.damaged);
-    let mut committer = Committer { shared: Arc::new(shared), writer: found.writer, reserve };
+    let mut committer = Committer { shared: Arc::new(shared), writer, reserve };
     committer.look().map_err(|fault| refused(fault.into(), subject))?;
     Ok((Redb::start(committer)?, loaded))
 }

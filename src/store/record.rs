@@ -8,7 +8,7 @@ use crate::{
     alert::{Fingerprint, Notification, Status},
     api::{RouteKey, TargetKey},
     dispatch::{AlertId, AlertRecord, Fact, GroupId, GroupRecord, ToldRecord},
-    publish::ErrorType,
+    publish::{ErrorType, Silence},
 };
 
 /// Place in the order of submissions.
@@ -237,6 +237,8 @@ pub struct Loaded {
     pub alerts: Vec<Restored>,
     /// Every group of which somebody was told.
     pub groups: Vec<(GroupId, GroupRecord)>,
+    /// Every silence.
+    pub silences: Vec<Arc<Silence>>,
     /// Records that could not be read and were set aside.
     pub set_aside: usize,
     /// Where a damaged file was moved to; then everything else is empty.

@@ -8,6 +8,7 @@ mod key;
 mod name;
 mod notification;
 mod queued;
+mod silence;
 mod size;
 mod told;
 
@@ -18,6 +19,7 @@ pub(super) use group::{read_group, write_group};
 pub(super) use key::{read_key, write_key};
 pub(super) use name::{Name, read_name, write_name};
 pub(super) use queued::{peek_accepted, read_queued, set_attempts, write_queued};
+pub(super) use silence::{read_silence, write_silence};
 pub(super) use size::{Totals, read_size, read_totals, write_size, write_totals};
 pub(super) use told::{read_told, write_told};
 

@@ -11,8 +11,8 @@ use super::{
     history::History,
     keys::Keys,
     tables::{
-        ALERTS, DEAD_LETTERS, GROUPS, HISTORY, KEYS, NAMES, Operations, QUEUE, SET_ASIDE, SIZES,
-        TOLD,
+        ALERTS, DEAD_LETTERS, GROUPS, HISTORY, KEYS, NAMES, Operations, QUEUE, SET_ASIDE, SILENCES,
+        SIZES, TOLD,
     },
 };
 
@@ -69,6 +69,9 @@ fn take(
         Place::Alert(id) => operations.remove(&mut txn.open_table(ALERTS).during(STEP)?, *id),
         Place::Told(id) => operations.remove(&mut txn.open_table(TOLD).during(STEP)?, *id),
         Place::Group(id) => operations.remove(&mut txn.open_table(GROUPS).during(STEP)?, *id),
+        Place::Silence(id) => {
+            operations.remove(&mut txn.open_table(SILENCES).during(STEP)?, id.0.as_u128())
+        }
         Place::Size(number) => operations.remove(&mut txn.open_table(SIZES).during(STEP)?, *number),
         Place::Queue(number, id) => {
             operations.remove(&mut txn.open_table(QUEUE).during(STEP)?, (*number, *id))

@@ -21,6 +21,8 @@ pub(super) const ALERTS: TableDefinition<'_, u64, Bytes> = TableDefinition::new(
 pub(super) const TOLD: TableDefinition<'_, u64, Bytes> = TableDefinition::new("told");
 /// Group id → what everyone was told about it. Files of earlier versions may lack it.
 pub(super) const GROUPS: TableDefinition<'_, u64, Bytes> = TableDefinition::new("groups");
+/// Silence id → silence. Files of earlier versions may lack it.
+pub(super) const SILENCES: TableDefinition<'_, u128, Bytes> = TableDefinition::new("silences");
 /// Number of the target, id → queued notification.
 pub(super) const QUEUE: TableDefinition<'_, (u32, u64), Bytes> = TableDefinition::new("queue");
 /// Number of the target → how much waits for it.
@@ -143,6 +145,7 @@ pub(super) fn create(txn: &WriteTransaction) -> Result<(), Fault> {
     txn.open_table(ALERTS).during(STEP)?;
     txn.open_table(TOLD).during(STEP)?;
     txn.open_table(GROUPS).during(STEP)?;
+    txn.open_table(SILENCES).during(STEP)?;
     txn.open_table(QUEUE).during(STEP)?;
     txn.open_table(SIZES).during(STEP)?;
     txn.open_table(DEAD_LETTERS).during(STEP)?;

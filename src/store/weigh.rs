@@ -4,6 +4,7 @@ use super::{Op, batch::Task};
 use crate::{
     alert::{Alert, Labels, Notification},
     dispatch::{AlertRecord, Fact, ToldRecord},
+    publish::Silence,
 };
 
 /// What an operation takes whatever is in it.
@@ -14,6 +15,7 @@ pub(super) fn weigh(task: &Task) -> usize {
         + match task {
             Task::Op(Op::Fact(Fact::Alert(_, record))) => record_bytes(record),
             Task::Op(Op::Fact(Fact::Told(_, record))) => told_bytes(record),
+            Task::Op(Op::Fact(Fact::Silence(silence))) => silence_bytes(silence),
             Task::Op(Op::Fact(Fact::Enqueue(queued))) => notification_bytes(&queued.notification),
             Task::Op(Op::DeadLetter(letter)) => {
                 letter.message.len() + notification_bytes(&letter.notification)
@@ -37,6 +39,13 @@ fn told_bytes(record: &ToldRecord) -> usize {
 fn notification_bytes(notification: &Notification) -> usize {
     let members = notification.members.iter();
     2 * LEAST + notification.group_key.len() + members.map(|m| alert_bytes(&m.alert)).sum::<usize>()
+}
+
+fn silence_bytes(silence: &Silence) -> usize {
+    let matchers = silence.matchers.iter().map(|one| one.name.len() + one.value.len() + LEAST);
+    let annotations = silence.annotations.iter().map(|(name, text)| name.len() + text.len());
+    let texts = silence.created_by.len() + silence.comment.len();
+    LEAST + texts + matchers.sum::<usize>() + annotations.sum::<usize>()
 }
 
 fn alert_bytes(alert: &Alert) -> usize {

@@ -1,6 +1,9 @@
 //! One commit: a batch becomes changes of the tables.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use redb::WriteTransaction;
@@ -16,12 +19,16 @@ use super::{
     names::Names,
     queue::{Moved, Queues},
     records::{
-        Name, Totals, write_alert_record, write_group, write_name, write_told, write_totals,
+        Name, Totals, write_alert_record, write_group, write_name, write_silence, write_told,
+        write_totals,
     },
     set_aside,
-    tables::{ALERTS, GROUPS, META, NAMES, Operations, TOLD, TOTALS_KEY},
+    tables::{ALERTS, GROUPS, META, NAMES, Operations, SILENCES, TOLD, TOTALS_KEY},
 };
-use crate::dispatch::{AlertId, AlertRecord, GroupId, GroupRecord, ToldRecord};
+use crate::{
+    dispatch::{AlertId, AlertRecord, GroupId, GroupRecord, ToldRecord},
+    publish::{Silence, SilenceId},
+};
 
 /// What the committer knows of the file without reading it. After a failed commit it is wrong, and
 /// nobody asks any more.
@@ -34,7 +41,7 @@ pub(super) struct Writer {
     pub(super) keys: Keys,
     /// Alerts on disk.
     pub(super) alerts: u64,
-    /// Bytes of alerts and of what was told.
+    /// Bytes of alerts, of what was told, and of silences.
     pub(super) fact_bytes: u64,
     /// Records set aside.
     pub(super) set_aside: u64,
@@ -65,7 +72,8 @@ impl Writer {
         batch: Batch,
         now: Timestamp,
     ) -> Result<Changed, Fault> {
-        let Batch { alerts, told, groups, queue, drop_letters, attempts, keys, .. } = batch;
+        let Batch { alerts, told, groups, silences, queue, drop_letters, attempts, keys, .. } =
+            batch;
         let (mut letters, mut aside) = (batch.letters, batch.aside);
         let mut new = self.name_targets(&queue);
         let operations = &mut self.operations;
@@ -86,6 +94,7 @@ impl Writer {
         self.write_alerts(txn, alerts)?;
         self.write_told(txn, told, &mut new)?;
         self.write_groups(txn, groups, &mut new)?;
+        self.write_silences(txn, silences)?;
         self.write_names(txn, &new)?;
         self.set_aside += set_aside::apply(
             txn,
@@ -205,6 +214,30 @@ impl Writer {
                 let before = self.operations.put(&mut table, id.0, &row)?;
                 self.grow(row.len() as u64, before);
             } else if let Some(before) = self.operations.remove(&mut table, id.0)? {
+                self.grow(0, Some(before.len() as u64));
+            }
+        }
+        Ok(())
+    }
+
+    fn write_silences(
+        &mut self,
+        txn: &WriteTransaction,
+        silences: impl IntoIterator<Item = (SilenceId, Option<Arc<Silence>>)>,
+    ) -> Result<(), Fault> {
+        let mut silences = silences.into_iter().peekable();
+        if silences.peek().is_none() {
+            return Ok(());
+        }
+        let mut table = txn.open_table(SILENCES).during("open the silences")?;
+        for (id, silence) in silences {
+            if let Some(silence) = silence {
+                let mut row = envelope::begin(Kind::Silence);
+                write_silence(&mut row, &silence);
+                let row = envelope::seal(id.0.as_bytes(), row);
+                let before = self.operations.put(&mut table, id.0.as_u128(), &row)?;
+                self.grow(row.len() as u64, before);
+            } else if let Some(before) = self.operations.remove(&mut table, id.0.as_u128())? {
                 self.grow(0, Some(before.len() as u64));
             }
         }

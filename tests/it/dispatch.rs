@@ -1,14 +1,21 @@
 //! What is owed to whom: the rules one by one, and against a model.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+mod disk;
 mod edits;
 mod endings;
 mod every;
+mod groups;
 mod health;
+mod hours;
+mod inhibition;
 mod model;
+mod quiet;
 mod restarts;
 mod retries;
 mod rules;
 mod scale;
 mod senders;
+mod silenced;
+mod silences;
 mod world;

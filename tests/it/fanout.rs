@@ -19,3 +19,4 @@ mod retries;
 mod retry;
 mod router;
 mod routes;
+mod silences;

@@ -99,6 +99,8 @@ struct Life {
     labels: BTreeMap<&'static str, &'static str>,
     starts: Option<i64>,
     until: i64,
+    /// The sender did not say until when.
+    timeout: bool,
     over: bool,
 }
 
@@ -111,7 +113,7 @@ impl Life {
             ("s", rng.choice(["x", "y"]).unwrap()),
             ("a", rng.choice(["1", "2", "3", "4"]).unwrap()),
         ];
-        Self { labels: labels.into(), starts: None, until: i64::MIN, over: false }
+        Self { labels: labels.into(), starts: None, until: i64::MIN, timeout: true, over: false }
     }
 
     /// The next thing that its sender says. `once`: it does not fire again once it is over.
@@ -138,7 +140,13 @@ impl Life {
             1 => Some(now + MINUTE),
             _ => Some(now + 4 * MINUTE),
         };
-        self.until = self.until.max(ends.unwrap_or(now + 5 * MINUTE));
+        let until = ends.unwrap_or(now + 5 * MINUTE);
+        // A time that a sender named holds if it is the latest.
+        (self.until, self.timeout) = if self.until > until && !self.timeout {
+            (self.until, false)
+        } else {
+            (until, ends.is_none())
+        };
         let unsaid = ends.is_none() && rng.u8(..3) == 0;
         Some(Post { labels, starts: (!unsaid).then_some(starts), ends })
     }

@@ -61,7 +61,7 @@ fn a_transition_is_in_one_commit_with_its_alert() {
             fanfare::dispatch::Fact::Told(..) => "told",
             fanfare::dispatch::Fact::Forget(_) => "forget",
             fanfare::dispatch::Fact::Enqueue(_) => "enqueue",
-            fanfare::dispatch::Fact::Group(..) | fanfare::dispatch::Fact::ForgetGroup(_) => "group",
+            other => panic!("{other:?}"),
         })
         .collect();
     assert_eq!(kinds, ["alert", "told", "enqueue"]);

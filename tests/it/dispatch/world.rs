@@ -11,15 +11,17 @@ use fanfare::{
     api::{AlertRouteSpec, TargetKey},
     clock::Moment,
     dispatch::{
-        AlertId, AlertRecord, Ended, Fact, GroupId, GroupRecord, Limits, Next, Owed, Plan, Queued,
-        Recipient, Role, RouteTerms, Settings, Settled, State, Ticket, ToldRecord, Verdict, Why,
+        Ended, Fact, Limits, Next, Owed, Plan, Recipient, Role, RouteTerms, Settings, Settled,
+        State, Ticket, Verdict, Why,
     },
     publish::{Accepted, Source},
-    routing::{Route, RouteSettings, RouteTable},
+    routing::{Grouping, Route, RouteSettings, RouteTable},
 };
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::time::Instant;
+
+pub(super) use super::disk::Disk;
 
 /// The world begins an hour after the process started.
 pub(super) const BEGIN: i64 = 1_800_000_000;
@@ -32,22 +34,14 @@ pub(super) const UNSURE: Settled =
     Settled::Failed { maybe_told: true, retry_in: Duration::from_secs(10) };
 pub(super) const BLOCKED: Settled = Settled::Blocked { retry_in: Duration::from_secs(10) };
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct RouteOf {
     pub(super) spec: serde_json::Value,
     pub(super) recipients: Vec<Recipient>,
     /// It exists but can't be used at present.
     pub(super) rejected: bool,
-}
-
-/// What a store would hold.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Disk {
-    pub(super) alerts: BTreeMap<AlertId, AlertRecord>,
-    pub(super) told: BTreeMap<AlertId, ToldRecord>,
-    pub(super) groups: BTreeMap<GroupId, GroupRecord>,
-    pub(super) queue: Vec<Queued>,
-    pub(super) writes: usize,
+    /// It is told in groups.
+    pub(super) grouping: Option<Arc<Grouping>>,
 }
 
 pub(super) struct World {
@@ -112,35 +106,6 @@ pub(super) fn settings() -> Settings {
     }
 }
 
-// === impl Disk ===
-
-impl Disk {
-    pub(super) fn write(&mut self, facts: Vec<Fact>) {
-        for fact in facts {
-            self.writes += 1;
-            match fact {
-                Fact::Alert(id, record) => drop(self.alerts.insert(id, record)),
-                Fact::Told(id, record) => {
-                    assert!(self.alerts.contains_key(&id), "a log entry without its alert");
-                    self.told.insert(id, record);
-                }
-                Fact::Forget(id) => {
-                    self.alerts.remove(&id);
-                    self.told.remove(&id);
-                }
-                Fact::Enqueue(queued) => self.queue.push(queued),
-                Fact::Group(id, record) => drop(self.groups.insert(id, record)),
-                Fact::ForgetGroup(id) => drop(self.groups.remove(&id)),
-            }
-        }
-    }
-
-    pub(super) fn load(&self) -> Vec<(AlertId, AlertRecord, Option<ToldRecord>)> {
-        let alerts = self.alerts.iter();
-        alerts.map(|(id, record)| (*id, record.clone(), self.told.get(id).cloned())).collect()
-    }
-}
-
 // === impl World ===
 
 impl World {
@@ -179,7 +144,7 @@ impl World {
 
     pub(super) fn route(&mut self, name: &str, spec: serde_json::Value, targets: &[&str]) {
         let recipients = targets.iter().map(|name| recipient(name)).collect();
-        self.routes.insert(name.to_owned(), RouteOf { spec, recipients, rejected: false });
+        self.routes.insert(name.to_owned(), RouteOf { spec, recipients, ..RouteOf::default() });
     }
 
     fn plan(&mut self) -> Plan {
@@ -201,8 +166,14 @@ impl World {
         let mut plan = Plan::new(Arc::new(RouteTable::new(routes.clone())));
         for (route, of) in routes.iter().zip(accepted.iter().map(|(_, of)| of)) {
             let repeat_interval = Duration::from_secs(self.repeat.unsigned_abs());
-            let terms =
-                RouteTerms { suspended: route.suspend, repeat_interval, ..RouteTerms::default() };
+            let terms = RouteTerms {
+                suspended: route.suspend,
+                repeat_interval,
+                grouping: of.grouping.clone(),
+                inhibit: route.inhibit.clone(),
+                hours: route.hours.clone(),
+                ..RouteTerms::default()
+            };
             plan.add(route.key.clone(), terms, of.recipients.clone());
         }
         for (name, of) in &rejected {
@@ -381,8 +352,7 @@ impl World {
         self.disk = disk;
         self.lazy.clear();
         let now = self.moment();
-        let groups = self.disk.groups.clone();
-        self.state = State::restore(self.settings.clone(), self.disk.load(), groups, now);
+        self.state = self.disk.restore(self.settings.clone(), now);
         self.configure();
     }
 

@@ -13,7 +13,7 @@ use std::{
 use fanfare::{
     api::TargetKey,
     dispatch::{AlertId, AlertRecord, Fact, GroupId, GroupRecord, Queued, ToldRecord},
-    publish::BoxFuture,
+    publish::{BoxFuture, Silence, SilenceId},
     store::{
         AttemptRecord, DeadLetter, DeadLetterFilter, DeadLetterId, DeadReason, DeliveryFilter,
         Failed, Full, IdempotencyRecord, Loaded, Op, Page, QueueId, QueueSize, Restored, Seq,
@@ -52,6 +52,7 @@ struct Facts {
     alerts: BTreeMap<AlertId, AlertRecord>,
     told: BTreeMap<AlertId, ToldRecord>,
     groups: BTreeMap<GroupId, GroupRecord>,
+    silences: BTreeMap<SilenceId, Arc<Silence>>,
     queues: BTreeMap<(TargetKey, Arc<str>), BTreeMap<QueueId, Queued>>,
     letters: BTreeMap<DeadLetterId, DeadLetter>,
     attempts: Vec<AttemptRecord>,
@@ -118,6 +119,7 @@ impl Ledger {
         let loaded = Loaded {
             alerts: alerts.collect(),
             groups: old.groups.clone().into_iter().collect(),
+            silences: old.silences.values().cloned().collect(),
             ..Loaded::default()
         };
         let facts = Facts {
@@ -125,6 +127,7 @@ impl Ledger {
             alerts: old.alerts.clone(),
             told: old.told.clone(),
             groups: old.groups.clone(),
+            silences: old.silences.clone(),
             queues: old.queues.clone(),
             letters: old.letters.clone(),
             attempts: old.attempts.clone(),
@@ -313,6 +316,12 @@ impl Facts {
                 let id = QueueId(self.last_id);
                 let key = (queued.target.clone(), queued.uid.clone());
                 self.queues.entry(key).or_default().insert(id, queued);
+            }
+            Op::Fact(Fact::Silence(silence)) => {
+                self.silences.insert(silence.id, silence);
+            }
+            Op::Fact(Fact::ForgetSilence(id)) => {
+                self.silences.remove(&id);
             }
             Op::Dequeue { target, uid, id } => {
                 if let Some(queue) = self.queues.get_mut(&(target, uid)) {

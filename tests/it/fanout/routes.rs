@@ -6,7 +6,7 @@ use fanfare::{
     alert::{Alert, Status},
     api::{AlertRouteSpec, HealthState},
     clock::Moment,
-    dispatch::{Settings, State},
+    dispatch::{Restoring, Settings, State},
     fanout::{Router, RouterError, Unfinished},
     publish::{Accepted, Intake, Refused, Source},
     registry::{Registry, Snapshot, Target},
@@ -219,6 +219,15 @@ impl Routes {
 }
 
 fn restored(loaded: Loaded, settings: Settings) -> State {
-    let alerts = loaded.alerts.into_iter().map(|it| (it.id, it.alert, it.told));
-    State::restore(settings, alerts, loaded.groups, Moment::now())
+    let mut restoring = Restoring::new(settings, Moment::now());
+    for silence in loaded.silences {
+        restoring.silence(silence).unwrap();
+    }
+    for it in loaded.alerts {
+        restoring.add(it.id, it.alert, it.told);
+    }
+    for (id, group) in loaded.groups {
+        restoring.add_group(id, group);
+    }
+    restoring.finish()
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use fanfare::store::{self, OpenError, Redb, Store as _};
 
 use super::disk::{Disk, EIO, ENOSPC, EROFS, Fault, Kind};
-use super::machine::{Bad, Machine, settings};
+use super::machine::{Machine, settings};
 
 /// A machine whose disk holds something already.
 fn machine(seed: u64) -> Machine {
@@ -119,9 +119,9 @@ fn faults_at_start(kind: Kind) -> u64 {
             machine.disk.power_on();
         }
         machine.disk.fail(Fault { kind: Some(kind), nth, errno: EIO, lasting: false });
-        match machine.start() {
-            Err(Bad::Open(OpenError::Io { message, .. })) => assert!(!message.is_empty(), "{what}"),
-            Ok(Some(_)) if !machine.disk.fault_struck() => return nth - 1,
+        match store::open_backend(machine.disk.open(), settings()) {
+            Err(OpenError::Io { message, .. }) => assert!(!message.is_empty(), "{what}"),
+            Ok(_) if !machine.disk.fault_struck() => return nth - 1,
             other => panic!("{what}: {other:?}"),
         }
         assert_whole(machine, &what);

@@ -4,16 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use fanfare::{
     alert::{Alert, Fingerprint, Labels, Member, Notification, NotificationReason, Status},
-    api::{QueueLimit, RouteKey, TargetKey, WhenFull},
+    api::{MatchType, QueueLimit, RouteKey, TargetKey, WhenFull},
     dispatch::{
         AlertId, AlertRecord, Fact, Origin, Phase, Queued, RouteTold, Said, ToldEntry, ToldRecord,
     },
-    publish::{ErrorType, Source},
+    publish::{ErrorType, Silence, SilenceId, SilenceMatcher, Source},
     store::{
         AttemptRecord, DeadLetter, DeadReason, IdempotencyRecord, Op, Outcome, Redb, Store as _,
     },
 };
 use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
 
 use super::model::{Ids, Picture, Queue};
 
@@ -68,7 +69,8 @@ impl Load {
                 82..84 => vec![self.drop_queue()],
                 84..88 => vec![self.dead_letter()],
                 88..90 => self.drop_dead_letter(store),
-                90..97 => vec![self.attempt()],
+                90..94 => vec![self.attempt()],
+                94..97 => vec![self.silence()],
                 _ => vec![self.publish()],
             };
             self.ahead.apply(&ops, &self.ids);
@@ -105,6 +107,33 @@ impl Load {
 
     fn enqueue(&mut self) -> Op {
         Op::Fact(Fact::Enqueue(self.queued()))
+    }
+
+    /// A silence, new or changed, or the end of one.
+    fn silence(&mut self) -> Op {
+        let known: Vec<SilenceId> = self.ahead.silences.keys().copied().collect();
+        let known = self.rng.choice(&known).copied().filter(|_| self.rng.bool());
+        if let Some(id) = known
+            && self.rng.bool()
+        {
+            return Op::Fact(Fact::ForgetSilence(id));
+        }
+        let id = known.unwrap_or_else(|| SilenceId(Uuid::from_u128(self.rng.u128(..))));
+        let matcher = SilenceMatcher {
+            name: "alertname".into(),
+            kind: MatchType::Regex,
+            value: "x".repeat(self.rng.usize(0..200)).into(),
+        };
+        Op::Fact(Fact::Silence(Arc::new(Silence {
+            id,
+            matchers: vec![matcher; self.rng.usize(1..3)],
+            starts_at: self.now,
+            ends_at: self.now + SignedDuration::from_hours(1),
+            updated_at: self.now,
+            created_by: "somebody".into(),
+            comment: "".into(),
+            annotations: [("why".into(), "because".into())].into(),
+        })))
     }
 
     /// Something a lane does with a record that it has read from disk.

@@ -6,6 +6,7 @@ use fanfare::{
     alert::Notification,
     api::{RouteKey, TargetKey, WhenFull},
     dispatch::{Fact, Origin, Queued},
+    publish::SilenceId,
     store::{
         AttemptRecord, DeadLetter, DeadLetterFilter, DeadLetterId, DeadReason, DeliveryFilter,
         Failed, Loaded, Op, QueueId, Redb, Store as _,
@@ -22,6 +23,7 @@ pub(super) struct Picture {
     pub(super) alerts: BTreeMap<u64, (String, Option<String>)>,
     /// What was told about each group.
     pub(super) groups: BTreeMap<u64, String>,
+    pub(super) silences: BTreeMap<SilenceId, String>,
     /// What waits, in order.
     pub(super) queues: BTreeMap<Queue, Vec<Waiting>>,
     /// By the id of the notification: those of one commit stand in no order.
@@ -84,6 +86,12 @@ impl Picture {
             }
             Op::Fact(Fact::ForgetGroup(id)) => {
                 self.groups.remove(&id.0);
+            }
+            Op::Fact(Fact::Silence(silence)) => {
+                self.silences.insert(silence.id, format!("{silence:?}"));
+            }
+            Op::Fact(Fact::ForgetSilence(id)) => {
+                self.silences.remove(id);
             }
             Op::Fact(Fact::Enqueue(queued)) => self.enqueue(queued),
             Op::Dequeue { target, uid, id } => {
@@ -176,6 +184,10 @@ impl Picture {
             let before = picture.groups.insert(id.0, format!("{group:?}"));
             assert!(before.is_none(), "group {id:?} was loaded twice");
         }
+        for silence in &loaded.silences {
+            let before = picture.silences.insert(silence.id, format!("{silence:?}"));
+            assert!(before.is_none(), "silence {} was loaded twice", silence.id);
+        }
         for (target, uid, _) in store.queues() {
             let queue = (target, uid.to_string());
             let records = read_queue(store, &queue)?;
@@ -214,20 +226,24 @@ impl Picture {
         let queues = self.queues.iter().all(|(queue, waiting)| {
             whole.queues.get(queue).is_some_and(|known| in_order(waiting, known))
         });
+        let known = |(id, silence)| whole.silences.get(id) == Some(silence);
+        let silences = self.silences.iter().all(known);
         let keys = self.keys.iter().all(|(key, record)| whole.keys.get(key) == Some(record));
         let dead = self.dead.iter().all(|(name, letter)| whole.dead.get(name) == Some(letter));
-        alerts && groups && queues && keys && dead && in_order(&self.attempts, &whole.attempts)
+        alerts
+            && groups
+            && silences
+            && queues
+            && keys
+            && dead
+            && in_order(&self.attempts, &whole.attempts)
     }
 
     /// How many things are held.
     pub(super) fn len(&self) -> usize {
         let queued: usize = self.queues.values().map(Vec::len).sum();
-        self.alerts.len()
-            + self.groups.len()
-            + queued
-            + self.dead.len()
-            + self.attempts.len()
-            + self.keys.len()
+        let facts = self.alerts.len() + self.groups.len() + self.silences.len();
+        facts + queued + self.dead.len() + self.attempts.len() + self.keys.len()
     }
 
     /// The first difference, in words.
@@ -235,6 +251,7 @@ impl Picture {
         let parts = [
             (format!("{:#?}", self.alerts), format!("{:#?}", other.alerts)),
             (format!("{:#?}", self.groups), format!("{:#?}", other.groups)),
+            (format!("{:#?}", self.silences), format!("{:#?}", other.silences)),
             (format!("{:#?}", self.queues), format!("{:#?}", other.queues)),
             (format!("{:#?}", self.dead), format!("{:#?}", other.dead)),
             (format!("{:#?}", self.attempts), format!("{:#?}", other.attempts)),

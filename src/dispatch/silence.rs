@@ -1,0 +1,209 @@
+//! Silences: which there are, which are active, which alerts they keep quiet. The rules are Alertmanager's.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use super::{AlertId, filed::Filed};
+use crate::{
+    alert::{Labels, later},
+    publish::{Silence, SilenceId, SilenceState},
+    routing::Matchers,
+};
+
+mod draft;
+
+pub(super) use draft::{Written, compile, size};
+
+/// How long a silence is kept after its end.
+const RETENTION: Duration = Duration::from_hours(120);
+
+/// All silences.
+#[derive(Debug, Default)]
+pub(super) struct Silences {
+    all: HashMap<SilenceId, Kept>,
+    active: Filed<SilenceId>,
+    /// When the next thing happens to each.
+    due: BTreeSet<(Timestamp, SilenceId)>,
+    /// Alerts that are kept quiet, each with the active silences whose conditions it meets.
+    silenced: HashMap<AlertId, Vec<SilenceId>>,
+    counts: [usize; SilenceState::ALL.len()],
+}
+
+#[derive(Debug)]
+struct Kept {
+    silence: Arc<Silence>,
+    matchers: Arc<Matchers>,
+    state: SilenceState,
+    /// Alerts that it keeps quiet.
+    alerts: BTreeSet<AlertId>,
+}
+
+/// What became of a silence.
+#[derive(Clone, Debug)]
+pub(super) enum Turn {
+    /// It is active now: alerts that meet these conditions are to be given to [`Silences::take`].
+    Begun(SilenceId, Arc<Matchers>),
+    /// It is not active any more; these alerts were kept quiet by it.
+    Ended(BTreeSet<AlertId>),
+    /// It was kept long enough.
+    Forgotten(Arc<Silence>),
+}
+
+// === impl Silences ===
+
+impl Silences {
+    /// Writes a silence down, in place of the one with its id, whose conditions are the same.
+    pub(super) fn put(
+        &mut self,
+        silence: Arc<Silence>,
+        matchers: Arc<Matchers>,
+        now: Timestamp,
+    ) -> Option<Turn> {
+        let (id, state) = (silence.id, silence.state(now));
+        let before = self.all.remove(&id);
+        let was_active = before.as_ref().is_some_and(|kept| kept.state == SilenceState::Active);
+        let mut alerts = BTreeSet::new();
+        if let Some(before) = before {
+            self.due.remove(&(before.due(), id));
+            self.counts[before.state as usize] -= 1;
+            alerts = before.alerts;
+        }
+        let is_active = state == SilenceState::Active;
+        let mut turn = None;
+        if was_active && !is_active {
+            self.active.remove(id);
+            turn = Some(self.release(id, std::mem::take(&mut alerts)));
+        } else if is_active && !was_active {
+            self.active.insert(id, matchers.clone());
+            turn = Some(Turn::Begun(id, matchers.clone()));
+        }
+        let kept = Kept { silence, matchers, state, alerts };
+        self.due.insert((kept.due(), id));
+        self.counts[state as usize] += 1;
+        self.all.insert(id, kept);
+        turn
+    }
+
+    /// Lets time pass. Returns what it brought, in its order.
+    pub(super) fn advance(&mut self, now: Timestamp) -> Vec<Turn> {
+        let mut turns = Vec::new();
+        while let Some((due, id)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
+            let Some(kept) = self.all.get(&id) else { break };
+            if kept.state == SilenceState::Expired {
+                self.due.remove(&(due, id));
+                self.counts[SilenceState::Expired as usize] -= 1;
+                turns.extend(self.all.remove(&id).map(|kept| Turn::Forgotten(kept.silence)));
+            } else {
+                let (silence, matchers) = (kept.silence.clone(), kept.matchers.clone());
+                turns.extend(self.put(silence, matchers, now));
+            }
+        }
+        turns
+    }
+
+    /// When time brings something.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// The active silence keeps this alert quiet.
+    pub(super) fn take(&mut self, id: SilenceId, alert: AlertId) {
+        if let Some(kept) = self.all.get_mut(&id)
+            && kept.alerts.insert(alert)
+        {
+            self.silenced.entry(alert).or_default().push(id);
+        }
+    }
+
+    /// An alert is held from now on.
+    pub(super) fn meet(&mut self, alert: AlertId, labels: &Labels) {
+        let Self { all, active, silenced, .. } = self;
+        for id in active.met_by(labels) {
+            if let Some(kept) = all.get_mut(&id)
+                && kept.alerts.insert(alert)
+            {
+                silenced.entry(alert).or_default().push(id);
+            }
+        }
+    }
+
+    /// An alert is not held any more.
+    pub(super) fn forget(&mut self, alert: AlertId) {
+        for id in self.silenced.remove(&alert).unwrap_or_default() {
+            if let Some(kept) = self.all.get_mut(&id) {
+                kept.alerts.remove(&alert);
+            }
+        }
+    }
+
+    /// The active silences whose conditions the alert meets.
+    pub(super) fn of(&self, alert: AlertId) -> &[SilenceId] {
+        self.silenced.get(&alert).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether an active silence that the alert meets began at or before `moment`.
+    pub(super) fn covers(&self, alert: AlertId, moment: Timestamp) -> bool {
+        let began = |id: &SilenceId| Some(self.all.get(id)?.silence.starts_at);
+        self.of(alert).iter().filter_map(began).any(|began| began <= moment)
+    }
+
+    /// The ends of silences that are over, by their conditions.
+    pub(super) fn over(&self) -> Filed<(SilenceId, Timestamp)> {
+        let mut over = Filed::default();
+        for kept in self.all.values().filter(|kept| kept.state == SilenceState::Expired) {
+            over.insert((kept.silence.id, kept.silence.ends_at), kept.matchers.clone());
+        }
+        over
+    }
+
+    pub(super) fn get(&self, id: SilenceId) -> Option<&Arc<Silence>> {
+        self.all.get(&id).map(|kept| &kept.silence)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Silence>> {
+        self.all.values().map(|kept| &kept.silence)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// How many there are in each state, in the order of [`SilenceState::ALL`].
+    pub(super) fn counts(&self) -> [usize; SilenceState::ALL.len()] {
+        self.counts
+    }
+
+    fn matchers(&self, id: SilenceId) -> Option<Arc<Matchers>> {
+        self.all.get(&id).map(|kept| kept.matchers.clone())
+    }
+
+    fn release(&mut self, id: SilenceId, alerts: BTreeSet<AlertId>) -> Turn {
+        for alert in &alerts {
+            if let Some(ids) = self.silenced.get_mut(alert) {
+                ids.retain(|other| *other != id);
+                if ids.is_empty() {
+                    self.silenced.remove(alert);
+                }
+            }
+        }
+        Turn::Ended(alerts)
+    }
+}
+
+// === impl Kept ===
+
+impl Kept {
+    /// When the next thing happens to it.
+    fn due(&self) -> Timestamp {
+        match self.state {
+            SilenceState::Pending => self.silence.starts_at,
+            SilenceState::Active => self.silence.ends_at,
+            SilenceState::Expired => later(self.silence.ends_at, RETENTION),
+        }
+    }
+}
