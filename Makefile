@@ -7,7 +7,7 @@ CARGO_FLAGS ?= --locked
 IMAGE ?= fanfare:$(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test prove-crash prove-power prove-disk prove-model prove-zoo prove-formats soak fmt lint crds docs chart promtools controlplane verify bench bench-isolation bench-restart image run
+.PHONY: help demo demo-stop test prove-crash prove-power prove-disk prove-model prove-zoo prove-formats soak fmt lint crds docs chart promtools controlplane verify bench bench-isolation bench-listing bench-restart image run
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ bench: ## The engine without a network
 
 bench-isolation: ## Half of 100 targets broken against none (FANFARE_PAIRS, FANFARE_SECONDS, FANFARE_RATE)
 	cargo bench $(CARGO_FLAGS) --bench isolation
+
+bench-listing: ## GET /api/v2/alerts of 10,000 alerts (FANFARE_ALERTS) from the whole program
+	cargo bench $(CARGO_FLAGS) --bench listing
 
 bench-restart: ## A start with 100,000 owed alerts, and one with a million queued records (FANFARE_ALERTS, FANFARE_RECORDS)
 	cargo bench $(CARGO_FLAGS) --bench restart

@@ -20,8 +20,8 @@ pub use labels::{Fingerprint, Labels, cut_name};
 pub use merge::merge;
 pub use notification::{Member, Notification, Reason as NotificationReason};
 pub use order::order;
-pub use quote::{push_labels, push_quoted, quote_meta};
-pub use time::later;
+pub use quote::{push_json, push_labels, push_quoted, quote_meta};
+pub use time::{later, read_time};
 pub use wire::{Limits, ParseError};
 
 use jiff::Timestamp;

@@ -63,6 +63,10 @@ pub struct Config {
     #[arg(long, env = "FANFARE_MAX_ALERTS", default_value_t = 100_000, value_parser = at_least_one)]
     pub max_alerts: usize,
 
+    /// Most alerts of one `alertname` that fire at a time; new ones are refused beyond it (503). 0: no limit.
+    #[arg(long, env = "FANFARE_ALERTS_PER_ALERTNAME_LIMIT", default_value_t = 0)]
+    pub alerts_per_alertname_limit: usize,
+
     /// Networks that targets may be in although the defaults deny them (loopback, link-local …).
     #[arg(long, env = "FANFARE_ALLOW_CIDR", value_delimiter = ',')]
     pub allow_cidr: Vec<IpNet>,

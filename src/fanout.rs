@@ -39,6 +39,7 @@ mod job;
 mod kept;
 mod lane;
 mod lanes;
+mod listing;
 mod metrics;
 mod muting_series;
 mod notice;

@@ -16,23 +16,29 @@ mod reads;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::{
     alert::v2::Settings as AlertSettings,
     delivery::LogInbox,
-    publish::{Intake, Publisher, Replay},
+    dispatch::Listing,
+    publish::{Intake, Publisher, Replay, Silences},
     registry::Snapshot,
     store::Store,
     telemetry::LogLevel,
 };
 
 pub use admin::{Check, Checks};
+pub use api::Gate;
 pub use auth::{TokenError, Tokens};
 pub use body::Bodies;
 pub use listener::{Listener, serve};
 pub use metrics::Metrics;
 pub use reads::Reads;
+
+/// Asks for what is held now.
+pub type Listings = Arc<dyn Fn() -> Listing + Send + Sync>;
 
 /// What the handlers of every listener share.
 #[derive(Clone)]
@@ -43,6 +49,14 @@ pub struct Server {
     pub intake: Arc<dyn Intake>,
     /// Sends dead letters again, and says what waits.
     pub replay: Arc<dyn Replay>,
+    /// Reads and writes silences.
+    pub silences: Arc<dyn Silences>,
+    /// What is held now; may block for as long as it takes to clone pointers to it.
+    pub listing: Listings,
+    /// Places for reads of Alertmanager's API.
+    pub gate: Gate,
+    /// When the process started.
+    pub started: Timestamp,
     /// Dead letters and history.
     pub store: Arc<dyn Store>,
     /// Places for reads of the store.

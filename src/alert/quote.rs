@@ -65,7 +65,7 @@ pub fn quote_meta(text: &str) -> String {
 }
 
 /// Appends a JSON string as Go's encoder writes it: `<`, `>` and `&` escaped too.
-pub(super) fn push_json(out: &mut Vec<u8>, text: &str) {
+pub fn push_json(out: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
     let bytes = text.as_bytes();

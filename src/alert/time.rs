@@ -24,6 +24,13 @@ pub fn later(at: Timestamp, by: Duration) -> Timestamp {
         .unwrap_or(Timestamp::MAX)
 }
 
+/// Reads a time as leniently as Alertmanager does; one that is empty is `0001-01-01T00:00:00Z`, which stands
+/// for no time. `None` if it is no time.
+#[must_use]
+pub fn read_time(text: &str) -> Option<Timestamp> {
+    Written::parse(text).map(|written| written.get().unwrap_or_else(|| clamped(GO_ZERO, 0)))
+}
+
 /// `0001-01-01T00:00:00Z` in seconds since 1970.
 const GO_ZERO: i64 = -62_135_596_800;
 

@@ -102,7 +102,8 @@ pub fn render(members: &[Member], firing_until: Timestamp) -> Vec<u8> {
     out
 }
 
-pub(super) fn push_object(out: &mut Vec<u8>, labels: &Labels) {
+/// Appends a label set as a JSON object.
+pub fn push_object(out: &mut Vec<u8>, labels: &Labels) {
     out.push(b'{');
     for (at, (name, value)) in labels.iter().enumerate() {
         if at > 0 {

@@ -91,6 +91,7 @@ pub(super) async fn build(
         resolve_timeout: config.resolve_timeout,
         webhook_max_age: config.webhook_max_age,
         max_alerts: config.max_alerts,
+        max_per_name: config.alerts_per_alertname_limit,
         max_bytes: memory::limit() / 3,
         external_url,
     };
@@ -111,6 +112,13 @@ pub(super) async fn build(
         )),
         intake: Arc::new(router.clone()),
         replay: Arc::new(router.clone()),
+        silences: Arc::new(router.clone()),
+        listing: {
+            let router = router.clone();
+            Arc::new(move || router.listing())
+        },
+        gate: server::Gate::default(),
+        started: jiff::Timestamp::now(),
         store: Arc::clone(&store) as Arc<dyn Store>,
         reads: server::Reads::default(),
         snapshot: snapshots.clone(),

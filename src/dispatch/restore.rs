@@ -58,6 +58,7 @@ impl Restoring {
             Phase::Resolved => state.counts.resolved += 1,
             Phase::Stale => state.counts.stale += 1,
         }
+        state.quota.moved(&held.alert.labels, None, Some(held.phase));
         state.index.insert(held.alert.labels.clone(), id);
         state.alerts.insert(id, held);
         state.last_id = state.last_id.max(id.0);

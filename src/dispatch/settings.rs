@@ -13,6 +13,8 @@ pub struct Settings {
     pub webhook_max_age: Duration,
     /// `--max-alerts`: firing alerts held; more are refused.
     pub max_alerts: usize,
+    /// `--alerts-per-alertname-limit`: firing alerts of one `alertname`; more are refused. 0: no limit.
+    pub max_per_name: usize,
     /// Memory for alerts and for what was told about them, roughly in bytes; new alerts are refused
     /// a little before, so that known ones may change.
     pub max_bytes: usize,

@@ -19,6 +19,7 @@ use super::{
     names::Names,
     notice::{Content, Writer},
     plan::Plan,
+    quota::Quota,
     told::Says,
 };
 use crate::{
@@ -59,6 +60,7 @@ pub struct State {
     /// Alerts that are over and may go, in that order; holds outdated entries too.
     pub(super) retired: VecDeque<(AlertId, Timestamp)>,
     pub(super) counts: Counts,
+    pub(super) quota: Quota,
     pub(super) desk: Desk,
     pub(super) muting: Muting,
     /// Reused by every look into the table.
@@ -82,6 +84,7 @@ impl State {
         };
         Self {
             start: Start { at: now.wall, grace },
+            quota: Quota::new(settings.max_per_name),
             settings,
             plan: Arc::default(),
             deliveries: HashMap::new(),
@@ -106,7 +109,8 @@ impl State {
     /// Takes a batch in, in its order.
     ///
     /// A resolve of an alert that is not held is taken and forgotten. A new alert over
-    /// `--max-alerts` or over the memory for alerts is refused; re-sends and resolves never are.
+    /// `--max-alerts`, over the limit of its name or over the memory for alerts is refused; re-sends and
+    /// resolves never are.
     pub fn accept(&mut self, alerts: Vec<Alert>, source: Source, now: Moment) -> (Accepted, Owed) {
         let mut accepted = Accepted::default();
         let mut owed = Owed::default();
@@ -129,6 +133,9 @@ impl State {
                 accepted.unrouted += usize::from(!self.is_routed(id));
             } else if resolved {
                 accepted.alerts += 1;
+            } else if known.is_none() && !self.quota.admits(&alert.labels) {
+                accepted.refused += 1;
+                accepted.crowded += 1;
             } else if known.is_none() && self.may_hold(&alert) {
                 let id = self.hold(alert, source, now);
                 self.owe(id, &mut owed);
@@ -170,6 +177,7 @@ impl State {
         let id = AlertId(self.last_id);
         let labels = alert.labels.clone();
         self.index.insert(labels.clone(), id);
+        self.quota.moved(&labels, None, Some(Phase::Firing));
         self.alerts.insert(id, Held::new(alert, source, now.wall));
         self.counts.firing += 1;
         self.note_new(id, &labels);
@@ -207,6 +215,7 @@ impl State {
         if state.0 != held.phase {
             *of(&mut self.counts, state.0) -= 1;
             *of(&mut self.counts, held.phase) += 1;
+            self.quota.moved(&held.alert.labels, Some(state.0), Some(held.phase));
             held.retired = None;
         }
         let said = was.as_ref().map(|was| was.says);
@@ -283,6 +292,7 @@ impl State {
         self.index.remove(&held.alert.labels);
         self.bytes = self.bytes.saturating_sub(held.bytes);
         *of(&mut self.counts, held.phase) -= 1;
+        self.quota.moved(&held.alert.labels, Some(held.phase), None);
         if held.on_disk || held.dirty.0 {
             self.desk.log.forget(id.into());
         }

@@ -61,6 +61,7 @@ impl<T: Transport> Shared<T> {
             total.alerts += part.alerts;
             total.unrouted += part.unrouted;
             total.refused += part.refused;
+            total.crowded += part.crowded;
             written = written.max(seq);
             if rest.len() == 0 {
                 break;
@@ -72,7 +73,7 @@ impl<T: Transport> Shared<T> {
         store.durable(written).await.map_err(|_| Refused::StoreFailed)?;
         match full {
             Some(full) if total.refused > 0 => Err(full.into()),
-            None if total.alerts == 0 && total.refused > 0 => Err(Refused::TooManyAlerts),
+            None if total.alerts == 0 && total.refused > 0 => Err(total.refusal()),
             _ => Ok(total),
         }
     }

@@ -58,6 +58,8 @@ pub struct Accepted {
     pub unrouted: usize,
     /// New alerts that a limit refused; the others of the batch were taken.
     pub refused: usize,
+    /// Of these, how many because as many of their `alertname` fire as may.
+    pub crowded: usize,
 }
 
 /// Why nothing of a batch was taken: the sender should try again later (503).
@@ -71,6 +73,11 @@ pub enum Refused {
         "the limit of alerts held (--max-alerts, or a third of the memory limit) is reached; send again later"
     )]
     TooManyAlerts,
+    /// As many alerts of one `alertname` fire as may, and the batch holds only new ones of it.
+    #[error(
+        "as many alerts of one alertname fire as may (--alerts-per-alertname-limit): find out why the rule gives so many, or raise the limit"
+    )]
+    TooManyOfName,
     /// The process is shutting down.
     #[error("shutting down; send again to the next instance")]
     ShuttingDown,
@@ -185,6 +192,16 @@ pub trait Silences: Send + Sync {
     /// # Errors
     /// [`SilenceError`] when nothing was changed.
     fn expire(&self, id: SilenceId) -> BoxFuture<'_, Result<(), SilenceError>>;
+}
+
+// === impl Accepted ===
+
+impl Accepted {
+    /// Why some were refused.
+    #[must_use]
+    pub const fn refusal(&self) -> Refused {
+        if self.crowded == self.refused { Refused::TooManyOfName } else { Refused::TooManyAlerts }
+    }
 }
 
 // === impl Source ===

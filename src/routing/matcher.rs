@@ -76,6 +76,30 @@ impl Matcher {
         Ok(Self { name: name.into(), kind, value: value.into(), pattern })
     }
 
+    /// Reads one condition the way Alertmanager reads `filter=`: no braces, and all of the text is one
+    /// condition, so that `team=a,b` is about the value `a,b`.
+    ///
+    /// # Errors
+    /// [`MatcherError`] of the classic grammar if neither can read it.
+    pub fn parse(text: &str) -> Result<Self, MatcherError> {
+        if text.starts_with('{') || text.ends_with('}') {
+            let problem = format!("unexpected open or close brace: {text}");
+            return Err(MatcherError::Syntax { position: 1, problem });
+        }
+        let compiled = |one: Written| {
+            Self::new(one.kind, &one.name, &one.value)
+                .map_err(|source| MatcherError::Pattern { name: one.name.into(), source })
+        };
+        let classic = parse_classic::matcher(text).and_then(compiled);
+        classic.or_else(|error| {
+            let mut utf8 = parse_utf8::parse(text).unwrap_or_default();
+            match (utf8.pop(), utf8.is_empty()) {
+                (Some(one), true) => compiled(one).map_err(|_| error),
+                _ => Err(error),
+            }
+        })
+    }
+
     /// Whether the alert's label meets the condition.
     #[must_use]
     pub fn matches(&self, labels: &Labels) -> bool {

@@ -30,7 +30,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Written>, MatcherError> {
     Ok(matchers)
 }
 
-fn matcher(text: &str) -> Result<Written, MatcherError> {
+pub(super) fn matcher(text: &str) -> Result<Written, MatcherError> {
     // Go's \s.
     let space = |c: char| matches!(c, '\t' | '\n' | '\x0c' | '\r' | ' ');
     let text = text.trim_matches(space);

@@ -62,6 +62,14 @@ impl RouteTable {
     /// [`RouteTable::resolve`] into a vector that is emptied first; allocates nothing once it is
     /// large enough. Returns whether any route takes the alert, suspended ones included.
     pub fn resolve_into(&self, labels: &Labels, out: &mut Vec<Arc<Route>>) -> bool {
+        self.resolve_all_into(labels, out);
+        let taken = !out.is_empty();
+        out.retain(|route| !route.suspend);
+        taken
+    }
+
+    /// [`RouteTable::resolve_into`] with the suspended routes that would want the alert.
+    pub fn resolve_all_into(&self, labels: &Labels, out: &mut Vec<Arc<Route>>) {
         out.clear();
         let mut consider = |at: &u32| {
             let route = &self.routes[*at as usize];
@@ -76,16 +84,14 @@ impl RouteTable {
             }
         }
         out.sort_unstable_by(|a, b| a.order(b));
-        let taken = !out.is_empty();
         let mut closed: Option<Arc<str>> = None;
         out.retain(|route| {
             let open = closed.as_ref().is_none_or(|namespace| *namespace != route.key.namespace);
             if open && route.is_final {
                 closed = Some(route.key.namespace.clone());
             }
-            open && !route.suspend
+            open
         });
-        taken
     }
 
     /// All routes in evaluation order.

@@ -12,6 +12,7 @@ mod read;
 mod request;
 mod result;
 mod stats;
+mod v2;
 mod which;
 
 use std::sync::Arc;
@@ -21,11 +22,16 @@ use axum::{
     extract::{Request, State},
     http::{Method, StatusCode, Uri},
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse as _, Response},
     routing::{any, get, post},
 };
 
 use super::{Metrics, Server, error::ApiError};
+
+/// Counts the requests of a router under a name.
+type Counted<'a> = &'a dyn Fn(Router<Server>, &'static str) -> Router<Server>;
+
+pub use v2::Gate;
 
 pub(super) fn router(server: Server) -> Router {
     let counted = |router: Router<Server>, endpoint: &'static str| {
@@ -55,6 +61,7 @@ pub(super) fn router(server: Server) -> Router {
         .merge(counted(inbox, "inbox"))
         .merge(counted(deadletters, "deadletters"))
         .merge(counted(deliveries, "deliveries"))
+        .merge(v2::router(&server, &counted))
         .method_not_allowed_fallback(wrong_method)
         .fallback(any(|| async {
             ApiError::not_found(
@@ -65,7 +72,10 @@ pub(super) fn router(server: Server) -> Router {
 }
 
 /// `Allow` is set by the router.
-async fn wrong_method(method: Method, uri: Uri) -> ApiError {
+async fn wrong_method(method: Method, uri: Uri) -> Response {
+    if v2::is_ours(&uri) {
+        return v2::wrong_method(&method, &uri);
+    }
     let (path, method): (String, String) =
         (uri.path().chars().take(100).collect(), method.as_str().chars().take(20).collect());
     ApiError::new(
@@ -75,6 +85,7 @@ async fn wrong_method(method: Method, uri: Uri) -> ApiError {
             "{path} does not take {method}; the header Allow of this answer says what it takes"
         ),
     )
+    .into_response()
 }
 
 async fn count(

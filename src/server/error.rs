@@ -23,11 +23,20 @@ pub(super) struct ApiError {
 /// Seconds after which a refused sender should try again: what people must mend takes longer.
 pub(super) const fn retry_after(refused: Refused) -> u32 {
     match refused {
-        Refused::NotReady | Refused::TooManyAlerts | Refused::ShuttingDown | Refused::Behind => 5,
+        Refused::NotReady
+        | Refused::TooManyAlerts
+        | Refused::TooManyOfName
+        | Refused::ShuttingDown
+        | Refused::Behind => 5,
         Refused::StoreFailed => 15,
         Refused::StoreFull => 30,
         Refused::DiskFull => 60,
     }
+}
+
+/// The header that says so.
+pub(super) fn retry_after_seconds(seconds: u32) -> [(header::HeaderName, HeaderValue); 1] {
+    [(header::RETRY_AFTER, HeaderValue::from(seconds))]
 }
 
 #[derive(Serialize)]

@@ -97,11 +97,12 @@ async fn accept(server: &Server, batch: Batch, source: Source) -> (Outcome, Resp
         server.intake.accept(alerts, source).await
     };
     match accepted {
-        Ok(Accepted { alerts, refused, .. }) => {
+        Ok(accepted @ Accepted { alerts, refused, crowded, .. }) => {
             server.metrics.alerts(source, AlertOutcome::Accepted, alerts);
-            server.metrics.alerts(source, AlertOutcome::Refused, refused);
+            server.metrics.alerts(source, AlertOutcome::Refused, refused - crowded);
+            server.metrics.alerts(source, AlertOutcome::Crowded, crowded);
             if refused > 0 {
-                overloaded(Refused::TooManyAlerts)
+                overloaded(accepted.refusal())
             } else if let Some(text) = error_body {
                 (Outcome::Partial, (StatusCode::BAD_REQUEST, JSON, text).into_response())
             } else {
@@ -109,13 +110,15 @@ async fn accept(server: &Server, batch: Batch, source: Source) -> (Outcome, Resp
             }
         }
         Err(refused) => {
-            server.metrics.alerts(source, AlertOutcome::Refused, count);
+            let crowded = refused == Refused::TooManyOfName;
+            let outcome = if crowded { AlertOutcome::Crowded } else { AlertOutcome::Refused };
+            server.metrics.alerts(source, outcome, count);
             overloaded(refused)
         }
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -124,7 +127,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// The shape of go-openapi's errors, which Alertmanager answers with.
-fn unsupported_media_type(headers: &HeaderMap) -> Response {
+pub(super) fn unsupported_media_type(headers: &HeaderMap) -> Response {
     let got = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let got: String = got.unwrap_or_default().chars().take(100).collect();
     let message = format!("unsupported media type {got:?}, only [application/json] are allowed");
@@ -144,7 +147,10 @@ fn overloaded(refused: Refused) -> (Outcome, Response) {
     let seconds = HeaderValue::from(retry_after(refused));
     response.headers_mut().insert(header::RETRY_AFTER, seconds);
     let outcome = match refused {
-        Refused::NotReady | Refused::TooManyAlerts | Refused::ShuttingDown => Outcome::Overloaded,
+        Refused::NotReady
+        | Refused::TooManyAlerts
+        | Refused::TooManyOfName
+        | Refused::ShuttingDown => Outcome::Overloaded,
         Refused::DiskFull | Refused::StoreFull | Refused::Behind | Refused::StoreFailed => {
             Outcome::Store
         }

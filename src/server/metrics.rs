@@ -44,6 +44,8 @@ pub(super) enum AlertOutcome {
     Accepted,
     Invalid,
     Refused,
+    /// As many of its `alertname` fire as may.
+    Crowded,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -75,8 +77,21 @@ struct Word(&'static str);
 
 const SOURCES: [Source; 2] = [Source::V2, Source::Webhook];
 /// Names of the API's endpoints in `api_requests_total`.
-pub(super) const ENDPOINTS: [&str; 7] =
-    ["publish", "publish_status", "targets", "routes", "inbox", "deadletters", "deliveries"];
+pub(super) const ENDPOINTS: [&str; 13] = [
+    "publish",
+    "publish_status",
+    "targets",
+    "routes",
+    "inbox",
+    "deadletters",
+    "deliveries",
+    "alerts",
+    "alert_groups",
+    "receivers",
+    "status",
+    "silences",
+    "removed",
+];
 const CLASSES: [&str; 3] = ["2xx", "4xx", "5xx"];
 
 // === impl Metrics ===
@@ -180,13 +195,14 @@ impl Outcome {
 // === impl AlertOutcome ===
 
 impl AlertOutcome {
-    const ALL: [Self; 3] = [Self::Accepted, Self::Invalid, Self::Refused];
+    const ALL: [Self; 4] = [Self::Accepted, Self::Invalid, Self::Refused, Self::Crowded];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
             Self::Invalid => "invalid",
             Self::Refused => "refused",
+            Self::Crowded => "over_alertname_limit",
         }
     }
 }

@@ -7,8 +7,10 @@
 )]
 
 mod alert_hostile;
+mod alert_refusals;
 mod alert_wire;
 mod alertmanager;
+mod amtool;
 mod chart;
 mod cluster;
 mod crash;

@@ -1,5 +1,6 @@
 //! What the tests share: a real control plane, real receivers, the real program.
 
+pub(crate) mod amtool;
 pub(crate) mod audit;
 pub(crate) mod controlplane;
 pub(crate) mod http;

@@ -7,6 +7,7 @@ mod fifty;
 mod lifecycle;
 mod manifests;
 mod routed;
+mod v2;
 
 use std::{fs, path::Path, time::Duration};
 

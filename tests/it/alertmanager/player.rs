@@ -53,6 +53,7 @@ impl Player {
             resolve_timeout: RESOLVE_TIMEOUT,
             webhook_max_age: Duration::from_hours(24),
             max_alerts: 1_000,
+            max_per_name: 0,
             max_bytes: 64 << 20,
             external_url: "".into(),
         };

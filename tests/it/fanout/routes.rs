@@ -105,6 +105,7 @@ impl Routes {
             resolve_timeout: Duration::from_mins(5),
             webhook_max_age: Duration::from_hours(24),
             max_alerts: 1_000,
+            max_per_name: 0,
             max_bytes: 64 * 1024 * 1024,
             external_url: "".into(),
         };

@@ -14,9 +14,11 @@ use super::{
 };
 use crate::support::http::send;
 
-const PATHS: [(&str, &str); 7] = [
+const PATHS: [(&str, &str); 9] = [
     ("POST", "/api/v1/publish/parallel/all"),
     ("POST", "/api/v2/alerts"),
+    ("GET", "/api/v2/alerts"),
+    ("GET", "/api/v2/silences"),
     ("GET", "/api/v1/targets"),
     ("GET", "/api/v1/deliveries?since=1h"),
     ("GET", "/api/v1/deadletters"),

@@ -119,7 +119,7 @@ async fn overload_is_503_with_retry_after() {
     assert!(
         bed.metric(r#"fanfare_intake_requests_total{source="v2",outcome="overloaded"} 3"#).await
     );
-    let some = Accepted { alerts: 1, unrouted: 0, refused: 1 };
+    let some = Accepted { alerts: 1, refused: 1, ..Accepted::default() };
     *bed.script.accept.lock().unwrap() = Some(Ok(some));
     assert_eq!(v2(&bed, &alert).await.status, 503, "a refused alert is not silently dropped");
     assert!(bed.metric(r#"fanfare_alerts_received_total{source="v2",outcome="refused"} 8"#).await);
