@@ -7,7 +7,7 @@ CARGO_FLAGS ?= --locked
 IMAGE ?= fanfare:$(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test prove-crash prove-power prove-disk prove-model prove-zoo prove-formats soak fmt lint crds docs chart promtools controlplane verify bench bench-isolation bench-listing bench-restart image run
+.PHONY: help demo demo-stop test prove-crash prove-power prove-disk prove-model prove-zoo prove-formats soak fmt lint crds docs chart promtools controlplane verify bench bench-isolation bench-listing bench-restart bench-semantics image run
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ bench-listing: ## GET /api/v2/alerts of 10,000 alerts (FANFARE_ALERTS) from the 
 
 bench-restart: ## A start with 100,000 owed alerts, and one with a million queued records (FANFARE_ALERTS, FANFARE_RECORDS)
 	cargo bench $(CARGO_FLAGS) --bench restart
+
+bench-semantics: ## Routing, re-sends and 100,000 groups without disk and network (FANFARE_ALERTS)
+	cargo bench $(CARGO_FLAGS) --bench semantics
 
 image: ## Build the container image (IMAGE=fanfare:VERSION) that the chart runs
 	@builder=$$(command -v docker || command -v podman) || { echo "image: needs docker or podman"; exit 1; }; \

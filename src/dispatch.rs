@@ -21,6 +21,15 @@
 //! ([`Ticket::must_commit`]); who may know of an alert that its route no longer wants is listed too, because a
 //! later start does not look for them.
 //!
+//! # Muting
+//!
+//! An alert can be absent on a route: a silence takes it (`silence`), another alert inhibits it (`inhibit`), the
+//! route is off hours (`hours`). `muting` brings that to the alert's links, `absent` says what it means for an
+//! entry. All three answer to what changed: a new alert asks the active silences and the rules, a silence that
+//! begins asks the alerts, a source asks where the values that it shares are filed. Nothing of it is written
+//! but the silences; a start works it out anew before anything is sent, and what began while a silence held
+//! has surely been told to nobody.
+//!
 //! # Where this goes beyond the letter of the rules
 //!
 //! A resolve that is overtaken by a new firing is superseded as well. A skip counts its repeat from when

@@ -5,8 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use jiff::Timestamp;
 
 use super::{
-    AlertId, GroupId, Hearing, Owed, State, Subject, TargetId, group::Group, lane::Place,
-    view::Shown,
+    AlertId, GroupId, Owed, State, Subject, TargetId, group::Group, lane::Place, view::Shown,
 };
 use crate::{
     alert::{Status, later, order},
@@ -37,7 +36,9 @@ impl State {
         };
         group.queued = None;
         group.recheck = false;
-        group.each((id, now), &mut self.desk, |entry| entry.expire());
+        group.each((id, now), &mut self.desk, |entry| {
+            entry.expire();
+        });
         let due = group.next.is_some_and(|next| next <= now.wall);
         self.flush(id, due, now);
         self.owe_group(id, now, owed);
@@ -46,7 +47,7 @@ impl State {
 
     /// Decides what the targets are owed: all of them if the group's time has come, otherwise those that
     /// are to be looked at again.
-    fn flush(&mut self, id: GroupId, due: bool, now: Moment) {
+    pub(super) fn flush(&mut self, id: GroupId, due: bool, now: Moment) {
         let Some(mut group) = self.groups.remove(&id) else { return };
         if !(due && group.is_quiet(now.wall)) {
             let present = self.present(id, &group);
@@ -105,17 +106,13 @@ impl State {
             present.members.iter().filter(|shown| shown.lingers && !heard.is_open(shown.id));
         let mut hidden: Vec<AlertId> = strangers.map(|shown| shown.id).collect();
         let target = group.delivery.members[at].id;
-        let repeat = group.delivery.terms.repeat_interval;
         for (alert, groups) in &present.elsewhere {
             let ended = present
                 .members
                 .iter()
                 .any(|shown| shown.id == *alert && shown.status == Status::Resolved);
-            let told =
-                groups.iter().filter_map(|id| self.groups.get(id)?.line(target)).any(|line| {
-                    let fresh = line.told.told_at().is_some_and(|at| later(at, repeat) > now);
-                    line.group.heard.what(*alert) == Some(Hearing::Firing) && fresh
-                });
+            let mut groups = groups.iter().filter_map(|id| self.groups.get(id));
+            let told = groups.any(|group| group.tells(target, *alert, now));
             if told || (ended && heard.what(*alert).is_none()) {
                 hidden.push(*alert);
             }

@@ -154,6 +154,15 @@ impl Group {
         self.delivery.find(target).map(|at| &self.lines[at])
     }
 
+    /// The target was told here that the alert fires, and that is not old.
+    pub(super) fn tells(&self, target: TargetId, alert: AlertId, now: Timestamp) -> bool {
+        self.line(target).is_some_and(|line| {
+            let repeat = self.delivery.terms.repeat_interval;
+            let fresh = line.told.told_at().is_some_and(|at| later(at, repeat) > now);
+            fresh && line.group.heard.what(alert) == Some(Hearing::Firing)
+        })
+    }
+
     /// Whether the target was told this of the alert and is not suspended.
     pub(super) fn knows(&self, target: TargetId, alert: AlertId, status: Status) -> bool {
         let Some(at) = self.delivery.find(target) else { return false };
@@ -362,15 +371,16 @@ impl Line {
         })
     }
 
+    /// It may believe that the alert fires, or come to believe it.
     fn needs(&self, alert: AlertId) -> bool {
-        let in_flight = || self.told.place == Place::InFlight;
-        let shows = |view: &Arc<View>| view.shown().any(|shown| shown.id == alert);
-        self.group.heard.is_open(alert)
-            || in_flight() && self.group.view.as_ref().is_some_and(shows)
+        let flies = self.told.place == Place::InFlight;
+        let tells = |shown: &Shown| shown.id == alert && (flies || shown.status == Status::Firing);
+        let view = self.group.view.as_ref();
+        self.group.heard.is_open(alert) || view.is_some_and(|view| view.shown().any(tells))
     }
 
     /// What it heard, and perhaps hears just now.
-    fn written(&self) -> Hearings {
+    pub(super) fn written(&self) -> Hearings {
         let mut heard = self.group.heard.clone();
         if self.told.place == Place::InFlight
             && let Some(view) = &self.group.view
@@ -411,9 +421,29 @@ impl GroupTold {
         });
     }
 
+    /// If something is owed, that is to be decided anew.
+    pub(super) fn look_again(&mut self) {
+        self.behind |= self.view.is_some();
+    }
+
     /// What was owed is settled.
     pub(super) fn settle(&mut self, told: &mut Told) {
         told.close(self.version);
         self.view = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hundred_thousand_groups_fit() {
+        // With an alert each that a target was told of: the group, its place in two maps and in the
+        // timetable, its line and what it heard.
+        let group = size_of::<Group>() + 2 * size_of::<(GroupId, RouteId, Labels)>() + 24;
+        let line = size_of::<Line>() + size_of::<Heard>() + 16;
+        assert!(group <= super::super::size::GROUP, "{group}");
+        assert!(line <= super::super::size::LINE + super::super::size::HEARD, "{line}");
     }
 }

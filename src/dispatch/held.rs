@@ -185,6 +185,10 @@ impl Held {
         })
     }
 
+    pub(super) fn incident(&self) -> u32 {
+        self.incident
+    }
+
     pub(super) fn version(&self) -> u32 {
         self.version
     }

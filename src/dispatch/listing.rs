@@ -8,7 +8,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::{
-    AlertId, Phase, State,
+    AlertId, Phase, Role, State,
     held::Held,
     link::{Delivery, Link},
     mute::Mutes,
@@ -70,7 +70,7 @@ pub struct ListedRoute {
     pub key: RouteKey,
     /// How it puts alerts together; `None`: every alert is a group of its own.
     pub grouping: Option<Arc<Grouping>>,
-    /// Whom it reaches, sorted.
+    /// Whom it reaches, sorted; those of its fallback are left out.
     pub targets: Box<[TargetKey]>,
 }
 
@@ -119,20 +119,23 @@ impl State {
         let (silenced_by, mut inhibited) = (self.muting.silences.of(id), false);
         for link in held.links.iter().filter(|link| link.matches) {
             let muted = link.muted.has(Mutes::OFF_HOURS) || link.delivery.terms.suspended;
-            places.push((listing.know(&link.delivery), muted));
+            let groups = self.grouped.get(&link.route);
+            places.push((listing.know(&link.delivery, groups), muted));
             inhibited |= link.muted.has(Mutes::INHIBITED);
         }
         if suspends {
             // An alert that came while its route was suspended has no link there.
             let matched = std::mem::take(&mut listing.matched);
-            for delivery in matched
+            for route in matched
                 .iter()
                 .filter(|route| route.suspend)
                 .filter_map(|route| self.desk.names.find_route(&route.key))
                 .filter(|route| held.links.iter().all(|link| link.route != *route))
-                .filter_map(|route| self.deliveries.get(&route))
             {
-                places.push((listing.know(delivery), true));
+                if let Some(delivery) = self.deliveries.get(&route) {
+                    let groups = self.grouped.get(&route);
+                    places.push((listing.know(delivery, groups), true));
+                }
             }
             listing.matched = matched;
         }
@@ -184,11 +187,15 @@ impl State {
 // === impl Listing ===
 
 impl Listing {
-    fn know(&mut self, delivery: &Arc<Delivery>) -> usize {
+    /// The route whose recipients are those that are told alert by alert, and those told in groups.
+    fn know(&mut self, delivery: &Arc<Delivery>, groups: Option<&Arc<Delivery>>) -> usize {
         let at = Arc::as_ptr(delivery).addr();
         self.routes.entry(at).or_insert_with(|| {
+            let members = delivery.members.iter().chain(groups.iter().flat_map(|it| &it.members));
+            let regular = members.map(|member| &member.recipient);
+            let regular = regular.filter(|recipient| recipient.role == Role::Regular);
             let mut targets: Box<[TargetKey]> =
-                delivery.members.iter().map(|member| member.recipient.target.clone()).collect();
+                regular.map(|recipient| recipient.target.clone()).collect();
             targets.sort();
             let grouping = delivery.terms.grouping.clone();
             let route = ListedRoute { key: delivery.key.clone(), grouping, targets };

@@ -36,10 +36,15 @@ impl State {
             return;
         }
         let labels = held.alert.labels.clone();
-        let version = held.version();
+        let (version, incident) = (held.version(), held.incident());
         let mut links = std::mem::take(&mut held.links);
         for link in &mut links {
-            self.place_link((id, version), link, &labels);
+            self.place_link(link, &labels);
+            let grouped = self.grouped.get(&link.route);
+            if grouped.is_none_or(|new| new.terms.grouping.is_none()) {
+                self.give_back((id, version, incident), link, &labels);
+            }
+            self.know_from_groups((id, version), link);
         }
         for one in moved {
             if let Some(link) = links.iter_mut().find(|link| link.route == one.route) {
@@ -58,7 +63,7 @@ impl State {
     }
 
     /// Puts an alert into the group of its labels.
-    fn place_link(&mut self, (id, version): (AlertId, u32), link: &mut Link, labels: &Labels) {
+    fn place_link(&mut self, link: &mut Link, labels: &Labels) {
         let terms = self.grouped.get(&link.route).map(|delivery| &delivery.terms);
         let by = terms.and_then(|terms| terms.grouping.clone());
         let kept = link.matches || link.group.is_some();
@@ -72,7 +77,6 @@ impl State {
                 link.group = Some(new);
             }
         }
-        self.know_from_groups((id, version), link);
     }
 
     /// The group of these labels, made if need be.
@@ -102,7 +106,7 @@ impl State {
     fn know_from_groups(&self, (id, version): (AlertId, u32), link: &mut Link) {
         let drains = &link.drains;
         for (member, told) in link.delivery.members.iter().zip(&mut link.told) {
-            if !told.is_new() {
+            if !told.is_fresh() {
                 continue;
             }
             let lines = drains.iter().filter_map(|group| self.groups.get(group)?.line(member.id));
@@ -112,6 +116,35 @@ impl State {
                 told.pass(version, &line.told);
             }
         }
+    }
+
+    /// A group of this alert alone has the name that the alert has on its own: what was told in it goes
+    /// back to the alert when the route groups no more.
+    fn give_back(
+        &mut self,
+        (id, version, incident): (AlertId, u32, u32),
+        link: &mut Link,
+        labels: &Labels,
+    ) {
+        let group_id = self.group_index.get(&(link.route, labels.clone())).copied();
+        let Some(group_id) = group_id.filter(|id| link.groups().any(|known| known == *id)) else {
+            return;
+        };
+        let Some(group) = self.groups.get_mut(&group_id) else { return };
+        for (member, told) in link.delivery.members.iter().zip(&mut link.told) {
+            if let Some(line) = group.line(member.id).filter(|_| told.is_fresh()) {
+                let heard = line.written().of(id);
+                // Since then it ended at most.
+                let same = |heard: Heard| version.saturating_sub(heard.version) <= 1;
+                let incident = heard.filter(|heard| same(*heard)).map_or(0, |_| incident);
+                told.take_back(heard, incident, version, &line.told);
+                self.desk.log.told(group_id.into(), &mut group.dirty);
+            }
+        }
+        link.stays -= u32::from(group.remove(id));
+        link.group = link.group.filter(|known| *known != group_id);
+        link.drains.retain(|known| *known != group_id);
+        self.unlink(group_id, id);
     }
 
     /// What a recipient was told of an alert on its own is kept in a group of that alert alone: it has the
@@ -130,7 +163,7 @@ impl State {
         }
         let Some(group_of) = self.groups.get_mut(&group) else { return };
         let Some(at) = group_of.delivery.find(member.id) else { return };
-        let line = &mut group_of.lines[at];
+        let heir = &mut group_of.lines[at];
         let what = if told.may_know() {
             Hearing::Unsure
         } else if told.open() {
@@ -138,8 +171,8 @@ impl State {
         } else {
             Hearing::Past
         };
-        line.group.heard.note(Heard { alert: id, version, what });
-        line.told.pass(0, &told);
+        heir.group.heard.note(Heard { alert: id, version, what });
+        heir.told.pass(0, &told);
         self.desk.log.told(group.into(), &mut group_of.dirty);
     }
 
@@ -176,7 +209,7 @@ impl State {
                 let joins = wanted && group.join(id);
                 link.stays += u32::from(joins);
                 group.stirred = true;
-                if joins || group.delivery.terms.grouping.is_none() {
+                if !group.members.is_empty() {
                     group.begin(starts_at, now.wall);
                 }
                 stirred.push(group_id);
@@ -229,11 +262,15 @@ impl State {
             if let Some(link) = held.link(route) {
                 link.group = link.group.filter(|group| *group != id);
                 link.drains.retain(|group| *group != id);
-                let group = link.group.and_then(|group| self.groups.get_mut(&group));
-                if let Some(group) = group.filter(|group| over && !group.is_needed(alert)) {
+                let group = link.group.and_then(|id| Some((id, self.groups.get_mut(&id)?)));
+                if let Some((id, group)) = group
+                    && over
+                    && !group.is_needed(alert)
+                {
                     // Its end was told where its beginning was.
                     link.stays -= u32::from(group.remove(alert));
                     group.pass_over(Heard { alert, version, what: Hearing::Past });
+                    self.desk.log.told(id.into(), &mut group.dirty);
                 }
             }
             held.links.retain(|link| link.matches || !link.is_idle());

@@ -90,17 +90,18 @@ impl State {
             if old.provisional {
                 restored.push(*id);
             }
-            let left = match self.grouped.get(&group.route).cloned() {
-                Some(delivery) => group.follow(&delivery, now),
-                None => {
-                    let lines = std::mem::take(&mut group.lines);
-                    old.members.iter().cloned().zip(lines).collect()
-                }
+            let left = if let Some(delivery) = self.grouped.get(&group.route) {
+                group.follow(delivery, now)
+            } else {
+                let lines = std::mem::take(&mut group.lines);
+                old.members.iter().cloned().zip(lines).collect()
             };
+            if !old.provisional || !left.is_empty() {
+                self.desk.log.told((*id).into(), &mut group.dirty);
+            }
             for (member, line) in left {
                 self.end_line((*id, &group), &old, (member, line), now);
             }
-            self.desk.log.told((*id).into(), &mut group.dirty);
             let gone = !self.grouped.contains_key(&group.route);
             self.groups.insert(*id, group);
             if gone {
@@ -117,7 +118,7 @@ impl State {
         now: Moment,
         owed: &mut Owed,
     ) {
-        self.judge_suspects();
+        self.judge_suspects(now.wall);
         for id in restored {
             if let Some(group) = self.groups.get_mut(&id)
                 && let Some(grouping) = &group.delivery.terms.grouping
@@ -126,11 +127,20 @@ impl State {
                 group.next = group.next.map(|next| next.max(soonest));
             }
         }
+        // A later start does not look for those who may know of what a group does not want.
+        let loose: HashSet<GroupId> = self.loose.iter().copied().collect();
         changed.append(&mut self.loose);
         changed.sort_unstable();
         changed.dedup();
         for id in changed {
-            self.depart(id);
+            // Whom it does not want any more must not be told of out of what was decided before.
+            if let Some(group) = self.groups.get_mut(&id) {
+                group.lines.iter_mut().for_each(|line| line.group.look_again());
+                if loose.contains(&id) {
+                    self.desk.log.told(id.into(), &mut group.dirty);
+                }
+            }
+            self.flush(id, false, now);
             let Some(group) = self.groups.get_mut(&id) else { continue };
             if group.linked == 0 {
                 self.drop_group(id);
@@ -139,14 +149,16 @@ impl State {
             group.queued = None;
             self.owe_group(id, now, owed);
             if let Some(group) = self.groups.get_mut(&id) {
-                group.each((id, now), &mut self.desk, |entry| entry.offer());
+                group.each((id, now), &mut self.desk, |entry| {
+                    entry.offer();
+                });
             }
             self.schedule_group(id);
         }
     }
 
     /// Who did not hear of an alert by the log may have, unless it was told in another group of the route.
-    fn judge_suspects(&mut self) {
+    fn judge_suspects(&mut self, now: Timestamp) {
         let with = self.groups.iter().filter(|(_, group)| !group.suspects.is_empty());
         let ids: Vec<GroupId> = with.map(|(id, _)| *id).collect();
         for id in ids {
@@ -159,9 +171,8 @@ impl State {
             };
             for (member, line) in group.delivery.members.iter().zip(&mut group.lines) {
                 let is_stranger = |alert: &&AlertId| {
-                    let lines =
-                        drains(alert).iter().filter_map(|id| self.groups.get(id)?.line(member.id));
-                    lines.into_iter().all(|line| line.group.heard.of(**alert).is_none())
+                    let mut drains = drains(alert).iter().filter_map(|id| self.groups.get(id));
+                    drains.all(|group| !group.tells(member.id, **alert, now))
                 };
                 let unsure: Vec<AlertId> = suspects.iter().filter(is_stranger).copied().collect();
                 line.group.heard.suspect(&unsure);

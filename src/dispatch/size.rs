@@ -10,11 +10,11 @@ const PAIR: usize = 64;
 /// What is kept of one target: an entry of the log, a place in a queue.
 const ENTRY: usize = 112;
 /// What a group takes beside its labels: its place in the books.
-const GROUP: usize = 448;
+pub(super) const GROUP: usize = 448;
 /// What is kept of one target of a group.
-const LINE: usize = 208;
+pub(super) const LINE: usize = 208;
 /// What is kept of one member of a group by each target that heard of it.
-const HEARD: usize = 32;
+pub(super) const HEARD: usize = 32;
 /// What an alert takes where a route's inhibition rules have a place for it.
 const RULED: usize = 256;
 /// New alerts leave one part in so many free, for resolves and for what changes.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{GroupEntry, Said, ToldEntry, lane::Place};
+use super::{GroupEntry, Heard, Hearing, Said, ToldEntry, lane::Place};
 use crate::{
     alert::{Status, later},
     api::TargetKey,
@@ -249,11 +249,12 @@ impl Told {
     }
 
     /// Nothing was told or tried.
-    pub(super) fn is_new(&self) -> bool {
+    pub(super) fn is_fresh(&self) -> bool {
         self.place == Place::Idle
             && (self.count, self.dead_lettered) == (0, 0)
             && self.at.is_none()
             && !self.maybe_firing
+            && self.last.is_none()
     }
 
     /// The log need not say anything about it: without an entry it may have been told.
@@ -357,6 +358,26 @@ impl Told {
     pub(super) fn pass(&mut self, version: u32, other: &Self) {
         self.skipped = version;
         (self.at, self.count) = (self.at.max(other.at), self.count.saturating_add(other.count));
+    }
+
+    /// It was told that in a group that had its name. `incident`: of which incident, 0 if of an old one.
+    pub(super) fn take_back(
+        &mut self,
+        heard: Option<Heard>,
+        incident: u32,
+        version: u32,
+        other: &Self,
+    ) {
+        let (at, count) = (other.at, other.count);
+        let Some(heard) = heard else { return self.count = count };
+        let last = |status| Says { incident, status, version: heard.version, decided: false };
+        (self.at, self.count, self.skipped) = (at, count, 0);
+        match heard.what {
+            Hearing::Firing => self.last = Some(last(Status::Firing)),
+            Hearing::Resolved | Hearing::Past => self.last = Some(last(Status::Resolved)),
+            Hearing::Unsure => (self.maybe_firing, self.maybe_resolved) = (true, true),
+            Hearing::Skipped => self.skipped = version,
+        }
     }
 
     /// Notes a dead letter of this version. Returns whether it is the first.

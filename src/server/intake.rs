@@ -104,7 +104,7 @@ async fn accept(server: &Server, batch: Batch, source: Source) -> (Outcome, Resp
             if refused > 0 {
                 overloaded(accepted.refusal())
             } else if let Some(text) = error_body {
-                (Outcome::Partial, (StatusCode::BAD_REQUEST, JSON, text).into_response())
+                (Outcome::Partial, (StatusCode::BAD_REQUEST, JSON, text + "\n").into_response())
             } else {
                 (Outcome::Ok, StatusCode::OK.into_response())
             }

@@ -1,11 +1,12 @@
 //! Files of every format that was ever written must be read.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use super::*;
 use crate::{
     alert::Fingerprint,
-    publish::ErrorType,
+    api::MatchType,
+    publish::{ErrorType, Silence, SilenceId, SilenceMatcher},
     store::{
         AttemptRecord, DeadLetter, DeadLetterFilter, DeadReason, DeliveryFilter, IdempotencyRecord,
         Outcome,
@@ -109,6 +110,18 @@ fn every_format_that_was_written_is_read() {
         let attempt = AttemptRecord { alert: named, ..attempt() };
         assert_eq!(store.deliveries(&filter).unwrap().items, [attempt]);
         assert_eq!(store.idempotent("key").unwrap(), Some(key()));
+        // It has no table of silences before the first one is written.
+        assert!(loaded.silences.is_empty() && store.silences().unwrap().is_empty());
+        write(&store, vec![Op::Fact(Fact::Silence(silence()))]);
+        drop(store);
+        let (store, loaded) = open(dir.path(), settings()).unwrap();
+        assert_eq!(
+            (&loaded.silences, &store.silences().unwrap()),
+            (&vec![silence()], &vec![silence()])
+        );
+        write(&store, vec![Op::Fact(Fact::ForgetSilence(silence().id))]);
+        drop(store);
+        assert!(open(dir.path(), settings()).unwrap().1.silences.is_empty());
     }
 }
 
@@ -135,4 +148,19 @@ fn a_file_of_an_earlier_format_goes_on_in_the_present_one() {
     let meta = redb::ReadableDatabase::begin_read(&database).unwrap().open_table(META).unwrap();
     let format = meta.get(FORMAT_KEY).unwrap().unwrap().value().to_vec();
     assert_eq!(format, FORMAT.to_le_bytes(), "no earlier version may read it any more");
+}
+
+fn silence() -> Arc<Silence> {
+    let at = Timestamp::from_second(1_800_000_000).unwrap();
+    let (name, value) = ("alertname".into(), "a|b".into());
+    Arc::new(Silence {
+        id: SilenceId(uuid::Uuid::from_u128(7)),
+        matchers: vec![SilenceMatcher { name, kind: MatchType::Regex, value }],
+        starts_at: at,
+        ends_at: at,
+        updated_at: at,
+        created_by: "somebody".into(),
+        comment: "".into(),
+        annotations: [("a".into(), "b".into())].into(),
+    })
 }

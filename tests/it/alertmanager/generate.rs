@@ -101,10 +101,23 @@ pub(super) fn labels(rng: &mut Rng) -> BTreeMap<String, String> {
     (0..count).map(|_| one(rng)).collect()
 }
 
+/// Characters that every version of Unicode since 15 knows as it does now: whether others are printed depends
+/// on the version that Go has.
+const CHARACTERS: [std::ops::RangeInclusive<char>; 5] = [
+    '\0'..='\u{7f}',
+    '\u{80}'..='\u{5ff}',
+    '\u{2010}'..='\u{2070}',
+    '一'..='龠',
+    '\u{e000}'..='\u{e0ff}',
+];
+
 /// Any text of a few characters.
 pub(super) fn text(rng: &mut Rng) -> String {
-    let length = rng.usize(..8);
-    (0..length).map(|_| if rng.bool() { rng.char('\0'..='\u{7f}') } else { rng.char(..) }).collect()
+    let one = |rng: &mut Rng| {
+        let range = rng.choice(CHARACTERS).expect("there are some");
+        rng.char(range)
+    };
+    (0..rng.usize(..8)).map(|_| one(rng)).collect()
 }
 
 /// A list of matchers: written well in most cases, otherwise of random pieces.

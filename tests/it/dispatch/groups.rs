@@ -20,12 +20,12 @@ use super::world::{World, key};
 const WAIT: i64 = 30;
 const INTERVAL: i64 = 300;
 
-fn grouping(by: GroupBy) -> Option<Arc<Grouping>> {
+fn grouping(by: GroupBy) -> Arc<Grouping> {
     let seconds = |seconds: i64| Duration::from_secs(seconds.unsigned_abs());
-    Some(Arc::new(Grouping { by, wait: seconds(WAIT), interval: seconds(INTERVAL) }))
+    Arc::new(Grouping { by, wait: seconds(WAIT), interval: seconds(INTERVAL) })
 }
 
-fn by(labels: &[&str]) -> Option<Arc<Grouping>> {
+fn by(labels: &[&str]) -> Arc<Grouping> {
     grouping(GroupBy::Labels(labels.iter().map(|label| Box::from(*label)).collect()))
 }
 
@@ -37,8 +37,8 @@ fn world(targets: &[&str]) -> World {
 }
 
 /// Changes how route `r` groups.
-fn group(world: &mut World, grouping: Option<Arc<Grouping>>) {
-    world.routes.get_mut("r").unwrap().grouping = grouping;
+fn group(world: &mut World, grouping: impl Into<Option<Arc<Grouping>>>) {
+    world.routes.get_mut("r").unwrap().grouping = grouping.into();
     world.configure();
 }
 

@@ -159,3 +159,29 @@ fn restored_alert_is_unprocessed_until_there_is_a_plan() {
     world.restart();
     assert!(!shown(&listing(&world), "x").standing.unprocessed);
 }
+
+/// Both hash to 74ccca84fb3bb005 as `{a="…"}`; labels that follow keep them equal.
+const TWINS: [&str; 2] = ["nTtfYXxUR2g", "ovYDwt9Xx6e"];
+
+#[test]
+fn two_label_sets_with_one_fingerprint_are_two_alerts() {
+    let mut world = World::new(&["t"]);
+    let twin = |value: &str, ends: i64| {
+        let mut one = alert("", BEGIN, ends, BEGIN);
+        one.labels = [("a", value), ("namespace", "prod")].into_iter().collect();
+        one
+    };
+    for value in TWINS {
+        let accepted = world.accept(twin(value, BEGIN + 300), Source::V2);
+        assert_eq!((accepted.alerts, accepted.unrouted), (1, 0));
+    }
+    assert_eq!(world.told().len(), 2, "each is told");
+    let seen = listing(&world);
+    let prints: Vec<_> = seen.alerts.iter().map(|one| one.alert.labels.fingerprint()).collect();
+    assert_eq!((prints.len(), prints[0]), (2, prints[1]));
+    world.accept(twin(TWINS[0], BEGIN), Source::V2);
+    let left = listing(&world);
+    assert_eq!(left.alerts.len(), 1);
+    assert_eq!(left.alerts[0].alert.label("a"), TWINS[1], "the other still fires");
+    assert_eq!(world.told().len(), 1);
+}

@@ -38,7 +38,7 @@ pub(super) fn draft(conditions: &[(&str, &str, &str)], (from, to): (i64, i64)) -
 
 impl World {
     pub(super) fn set(&mut self, draft: SilenceDraft) -> Result<SilenceId, SilenceError> {
-        let fresh = SilenceId(Uuid::from_u128(self.state.silences().len() as u128 + 1));
+        let fresh = SilenceId(Uuid::from_u128(self.disk.writes as u128 + 1));
         let (id, owed) = self.state.set_silence(draft, fresh, self.moment())?;
         self.settle_accounts(owed);
         Ok(id)

@@ -1,4 +1,4 @@
-//! 100,000 alerts owed to ten targets: a start must not take long.
+//! 100,000 alerts owed to ten targets: a start must not take long. As many groups: they must fit.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use fanfare::{
     alert::{Alert, Labels},
     dispatch::{Next, Settings, Settled, State, Verdict},
     publish::Source,
+    routing::{GroupBy, Grouping},
 };
 use tokio::time::Instant;
 
@@ -64,4 +65,43 @@ fn a_start_with_many_alerts_owes_them_all_at_once() {
         "{number} alerts: restored {restored:?}, configured {configured:?}, enqueued {enqueued:?}, told {told:?}"
     );
     assert!(enqueued < Duration::from_secs(30));
+}
+
+/// The budget is 250 MiB for 100,000 alerts in 100,000 groups; what is booked errs upwards.
+#[test]
+fn many_groups_fit_in_the_memory_that_is_booked_for_them() {
+    let number = number();
+    let most = 250 * 1024 * 1024 * number / 100_000;
+    let settings = Settings { max_alerts: number, max_bytes: most, ..settings() };
+    let mut world = World::with(settings.clone(), &["a"]);
+    let by = GroupBy::Labels(["alertname".into()].into());
+    let (wait, interval) = (Duration::from_secs(30), Duration::from_mins(5));
+    world.routes.get_mut("r").unwrap().grouping = Some(Grouping { by, wait, interval }.into());
+    world.configure();
+    for one in 0..number {
+        let labels = [("namespace", "prod".to_owned()), ("alertname", format!("x{one}"))];
+        let alert =
+            Alert { labels: Labels::from_iter(labels), ..alert("x", BEGIN, BEGIN + 30_000, BEGIN) };
+        let accepted = world.accept(alert, Source::V2);
+        assert_eq!((accepted.alerts, accepted.refused), (1, 0), "{one} of {number}");
+    }
+    let begin = Instant::now();
+    world.wait(30);
+    let (flushed, now) = (begin.elapsed(), world.moment());
+    let mut told = 0;
+    while let Next::Send(_, ticket) = world.state.next(&key("a"), now, &mut |_, _| Verdict::Send) {
+        drop(world.state.settle(ticket, Settled::Delivered, now));
+        told += 1;
+    }
+    assert_eq!(told, number);
+    world.commit();
+    assert_eq!(world.disk.groups.len(), number);
+    let begin = Instant::now();
+    let writes = world.disk.writes;
+    world.wait(300);
+    eprintln!("{number} groups: flushed {flushed:?}, without news {:?}", begin.elapsed());
+    assert_eq!(world.disk.writes, writes, "a flush without news costs nothing");
+    let disk = world.disk.clone();
+    world.restart_from(disk);
+    assert!(world.told().is_empty());
 }

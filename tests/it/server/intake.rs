@@ -31,7 +31,7 @@ async fn good_alerts_are_taken_although_others_are_bad() {
     let bed = Bed::start().await;
     let reply = v2(&bed, &json!([{"labels": {}}, {"labels": {"alertname": "B"}}])).await;
     assert_eq!(reply.status, 400);
-    assert_eq!(reply.json(), "at least one label pair required");
+    assert_eq!(reply.text(), "\"at least one label pair required\"\n");
     assert_eq!(bed.script.accepted.lock().unwrap()[0].0.len(), 1);
     assert!(bed.metric(r#"fanfare_intake_requests_total{source="v2",outcome="partial"} 1"#).await);
     assert!(bed.metric(r#"fanfare_alerts_received_total{source="v2",outcome="invalid"} 1"#).await);
@@ -123,4 +123,25 @@ async fn overload_is_503_with_retry_after() {
     *bed.script.accept.lock().unwrap() = Some(Ok(some));
     assert_eq!(v2(&bed, &alert).await.status, 503, "a refused alert is not silently dropped");
     assert!(bed.metric(r#"fanfare_alerts_received_total{source="v2",outcome="refused"} 8"#).await);
+}
+
+#[tokio::test]
+async fn too_many_alerts_of_one_name_are_503_and_counted_apart() {
+    let bed = Bed::start().await;
+    let alert = json!([{"labels": {"alertname": "A"}}]);
+    let some = Accepted { alerts: 3, refused: 2, crowded: 2, ..Accepted::default() };
+    for answer in [Ok(some), Err(Refused::TooManyOfName)] {
+        *bed.script.accept.lock().unwrap() = Some(answer);
+        let reply = v2(&bed, &alert).await;
+        assert_eq!(
+            (reply.status.as_u16(), &reply.headers["retry-after"]),
+            (503, &"5".parse().unwrap())
+        );
+        assert!(reply.json().as_str().unwrap().contains("--alerts-per-alertname-limit"));
+    }
+    let line = r#"fanfare_alerts_received_total{source="v2",outcome="over_alertname_limit"} 3"#;
+    assert!(bed.metric(line).await);
+    let both = Accepted { refused: 2, crowded: 1, ..Accepted::default() };
+    *bed.script.accept.lock().unwrap() = Some(Ok(both));
+    assert_eq!(v2(&bed, &alert).await.json(), Refused::TooManyAlerts.to_string().as_str());
 }

@@ -6,7 +6,8 @@ use fanfare::{
     alert::{Alert, Fingerprint, Labels, Member, Notification, NotificationReason, Status},
     api::{MatchType, QueueLimit, RouteKey, TargetKey, WhenFull},
     dispatch::{
-        AlertId, AlertRecord, Fact, Origin, Phase, Queued, RouteTold, Said, ToldEntry, ToldRecord,
+        AlertId, AlertRecord, Fact, GroupEntry, GroupId, GroupRecord, Heard, Hearing, Origin,
+        Phase, Queued, RouteTold, Said, ToldEntry, ToldRecord,
     },
     publish::{ErrorType, Silence, SilenceId, SilenceMatcher, Source},
     store::{
@@ -63,7 +64,8 @@ impl Load {
             let ops = match self.rng.u32(0..100) {
                 0..30 => self.accept(),
                 30..45 => self.tell(),
-                45..52 => self.forget(),
+                45..49 => self.forget(),
+                49..52 => self.group(),
                 52..70 => vec![self.enqueue()],
                 70..82 => self.attend(store),
                 82..84 => vec![self.drop_queue()],
@@ -105,6 +107,43 @@ impl Load {
         self.any_alert().map(|id| Op::Fact(Fact::Forget(id))).into_iter().collect()
     }
 
+    fn group(&mut self) -> Vec<Op> {
+        let known: Vec<u64> = self.ahead.groups.keys().copied().collect();
+        let old = self.rng.choice(&known).copied();
+        match old.filter(|_| known.len() > 9 || self.rng.bool()) {
+            Some(id) if self.rng.bool() => vec![Op::Fact(Fact::ForgetGroup(GroupId(id)))],
+            old => {
+                let id = GroupId(old.unwrap_or_else(|| self.fresh()));
+                vec![Op::Fact(Fact::Group(id, self.group_record()))]
+            }
+        }
+    }
+
+    fn group_record(&mut self) -> GroupRecord {
+        let heard = |rng: &mut fastrand::Rng, alert| Heard {
+            alert: AlertId(alert),
+            version: rng.u32(0..9),
+            what: if rng.bool() { Hearing::Firing } else { Hearing::Unsure },
+        };
+        let rng = &mut self.rng;
+        let entry = |rng: &mut fastrand::Rng, number: u32| GroupEntry {
+            target: TargetKey::new("ns", &format!("g{number}")),
+            uid: "uid".into(),
+            heard: (0..rng.u64(0..4)).map(|alert| heard(rng, alert)).collect(),
+            at: Timestamp::UNIX_EPOCH,
+            count: rng.u32(0..9),
+            dead_lettered: rng.bool().then(|| rng.u64(..)),
+            resumed_at: None,
+        };
+        GroupRecord {
+            route: RouteKey::new("ns", "grouped"),
+            labels: Labels::from_iter([("n", rng.u32(0..9).to_string())]),
+            flushed_at: Timestamp::UNIX_EPOCH,
+            left_at: Timestamp::UNIX_EPOCH,
+            entries: (0..rng.u32(0..3)).map(|number| entry(rng, number)).collect(),
+        }
+    }
+
     fn enqueue(&mut self) -> Op {
         Op::Fact(Fact::Enqueue(self.queued()))
     }
@@ -131,7 +170,7 @@ impl Load {
             ends_at: self.now + SignedDuration::from_hours(1),
             updated_at: self.now,
             created_by: "somebody".into(),
-            comment: "".into(),
+            comment: format!("silence {id}").into(),
             annotations: [("why".into(), "because".into())].into(),
         })))
     }

@@ -210,3 +210,39 @@ async fn hostile_alerts_do_not_spoil_the_list_for_others() {
         }
     }
 }
+
+#[tokio::test]
+async fn grouped_route_shows_its_groups_and_who_is_inhibited() {
+    let route = "---\napiVersion: fanfare.dev/v1alpha1\nkind: PublishTarget\nmetadata: {name: log}\nspec: {type: Log}\n\
+         ---\napiVersion: fanfare.dev/v1alpha1\nkind: AlertRoute\nmetadata: {name: teams}\nspec:\n  scope: Cluster\n  \
+         grouping: {by: [team]}\n  targets: [{name: log}]\n  inhibit:\n  - source: [{name: alertname, value: Root}]\n    \
+         target: [{name: alertname, matchType: '!=', value: Root}]\n    equal: [team]\n";
+    let bed = Bed::start(route).await;
+    let of = |name: &str, team: &str| labelled(&json!({"alertname": name, "team": team}));
+    let all = json!([of("B", "db"), of("A", "db"), of("Root", "db"), of("C", "web")]);
+    assert_eq!(bed.post(&all).await, 200);
+    let groups = wait_for_value("the groups", SOON, || async {
+        let groups = list(&bed, "/api/v2/alerts/groups").await;
+        (groups.len() == 2).then_some(groups)
+    })
+    .await;
+    assert_eq!(groups[0]["labels"], json!({"team": "db"}));
+    let members = groups[0]["alerts"].as_array().unwrap();
+    assert_eq!(names(members), ["A", "B", "Root"]);
+    let root = &members[2];
+    assert_eq!(
+        (&root["status"]["state"], &root["status"]["inhibitedBy"]),
+        (&json!("active"), &json!([]))
+    );
+    for quiet in &members[..2] {
+        assert_eq!(quiet["status"]["state"], "suppressed");
+        assert_eq!(quiet["status"]["inhibitedBy"], json!([root["fingerprint"]]));
+    }
+    assert_eq!(names(groups[1]["alerts"].as_array().unwrap()), ["C"]);
+    let mut told = list(&bed, "/api/v2/alerts?inhibited=false").await;
+    told.sort_by_key(|one| one["labels"]["alertname"].to_string());
+    assert_eq!(names(&told), ["C", "Root"]);
+    assert_eq!(list(&bed, "/api/v2/alerts?active=false").await.len(), 2);
+    let shown = list(&bed, "/api/v2/alerts/groups?inhibited=false").await;
+    assert_eq!(names(shown[0]["alerts"].as_array().unwrap()), ["Root"]);
+}

@@ -1,6 +1,6 @@
 //! Changes of the configuration: groups that still exist keep their time and what was told.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use fanfare::{
     dispatch::Why,
@@ -141,14 +141,14 @@ fn an_alert_that_matches_again_is_a_member_again() {
 }
 
 /// Tells x, changes the grouping, lets y come and both end.
-fn regrouped(before: Option<std::sync::Arc<Grouping>>, after: Option<std::sync::Arc<Grouping>>) {
+fn regrouped(before: impl Into<Option<Arc<Grouping>>>, after: impl Into<Option<Arc<Grouping>>>) {
     let mut world = World::new(&["a"]);
     group(&mut world, before);
     world.fires_on("x", BEGIN);
     world.wait(WAIT);
     let (notification, ticket) = world.take("a").unwrap();
     world.settle(ticket, Settled::Delivered);
-    group(&mut world, after.clone());
+    group(&mut world, after);
     world.wait(2 * INTERVAL);
     assert!(told(&mut world).is_empty(), "nothing already told is told again");
     world.restart();

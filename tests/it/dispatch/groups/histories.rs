@@ -28,6 +28,8 @@ const REPEAT: i64 = 900;
 
 struct Flight {
     target: String,
+    /// The grouping changed: whatever becomes of it, it may have arrived.
+    stale: bool,
     notification: Arc<Notification>,
     ticket: Ticket,
 }
@@ -53,7 +55,7 @@ impl History {
         let mut world = World::new(&["a", "b", "c"]);
         world.repeat = REPEAT;
         let route = world.routes.get_mut("r").unwrap();
-        route.grouping = by(&["team"]);
+        route.grouping = Some(by(&["team"]));
         route.recipients[1].send_resolved = false;
         world.configure();
         Self {
@@ -130,8 +132,9 @@ impl History {
         let Some((notification, ticket)) = self.world.take(target) else { return };
         self.note(format!("{} ({})", super::words(&notification), notification.group_key));
         let key = notification.group_key.clone();
-        let flies =
-            |flight: &Flight| flight.target == target && flight.notification.group_key == key;
+        let flies = |flight: &Flight| {
+            !flight.stale && flight.target == target && flight.notification.group_key == key
+        };
         assert!(!self.flights.iter().any(flies), "two in flight");
         let id = (target.to_owned(), notification.id.clone());
         assert!(!self.acknowledged.contains(&id), "told twice");
@@ -149,7 +152,8 @@ impl History {
         } else {
             self.sent.insert(of);
         }
-        self.flights.push(Flight { target: target.to_owned(), notification, ticket });
+        let target = target.to_owned();
+        self.flights.push(Flight { target, stale: false, notification, ticket });
     }
 
     fn settle_any(&mut self) {
@@ -169,10 +173,10 @@ impl History {
     }
 
     fn settle(&mut self, at: usize, outcome: Settled) {
-        let Flight { target, notification, ticket } = self.flights.swap_remove(at);
+        let Flight { target, stale, notification, ticket } = self.flights.swap_remove(at);
         self.note(format!("{target} {outcome:?} ({})", notification.group_key));
         self.world.settle(ticket, outcome);
-        if outcome == Settled::Delivered {
+        if outcome == Settled::Delivered && !stale {
             self.acknowledged.insert((target.clone(), notification.id.clone()));
         }
         if outcome == Settled::Delivered || (outcome == UNSURE && self.rng.bool()) {
@@ -219,7 +223,10 @@ impl History {
         let grouping = self.any_grouping();
         let route = self.world.routes.get_mut("r").unwrap();
         match kind {
-            0 | 1 => route.grouping = grouping,
+            0 | 1 => {
+                route.grouping = grouping;
+                self.flights.iter_mut().for_each(|flight| flight.stale = true);
+            }
             2 => {
                 let narrow = route.spec["matcherExpr"].is_null();
                 let expr = if narrow { json!("alertname!=x") } else { json!(null) };
@@ -237,6 +244,7 @@ impl History {
                     route.recipients.pop();
                     self.beliefs.retain(|(target, ..), _| target != "c");
                     self.flights.retain(|flight| flight.target != "c");
+                    self.acknowledged.retain(|(target, _)| target != "c");
                 } else {
                     route.recipients.push(recipient("c"));
                 }
@@ -260,10 +268,10 @@ impl History {
     fn any_grouping(&mut self) -> Option<Arc<Grouping>> {
         match self.rng.u32(0..5) {
             0 => None,
-            1 => grouping(GroupBy::All),
-            2 => by(&["alertname"]),
-            3 => by(&[]),
-            _ => by(&["team"]),
+            1 => Some(grouping(GroupBy::All)),
+            2 => Some(by(&["alertname"])),
+            3 => Some(by(&[])),
+            _ => Some(by(&["team"])),
         }
     }
 
@@ -312,7 +320,9 @@ impl History {
                 }
             }
         }
-        ALERTS.into_iter().for_each(|name| self.end(name));
+        for name in ALERTS {
+            self.end(name);
+        }
         for _ in 0..3 {
             self.wait(INTERVAL);
             self.deliver_all();

@@ -267,3 +267,18 @@ fn a_target_is_reminded_of_what_it_was_told_in_groups() {
     world.wait(900);
     assert_eq!(reminders(&world, "a"), 2);
 }
+
+#[test]
+fn what_came_and_went_since_the_flush_waits_for_the_next() {
+    let mut world = world(&["a", "b"]);
+    world.fires_on("x", BEGIN);
+    world.wait(WAIT);
+    send_to(&mut world, "a", Settled::Delivered);
+    world.wait(1);
+    world.fires_on("w", BEGIN);
+    world.wait(1);
+    world.ends("w", BEGIN);
+    send_to(&mut world, "b", Settled::Delivered);
+    world.wait(INTERVAL);
+    assert_eq!(told(&mut world), ["a some alerts resolved: w- x", "b some alerts resolved: w- x"]);
+}
