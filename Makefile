@@ -7,7 +7,7 @@ CARGO_FLAGS ?= --locked
 IMAGE ?= fanfare:$(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test prove-crash prove-power prove-disk prove-model prove-zoo prove-formats soak fmt lint crds docs chart promtools controlplane verify bench bench-isolation bench-listing bench-restart bench-semantics image run
+.PHONY: help demo demo-stop test prove-crash prove-power prove-disk prove-model prove-zoo prove-formats prove-prometheus soak fmt lint crds docs chart promtools controlplane verify bench bench-isolation bench-listing bench-restart bench-semantics image run
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,18 @@ prove-zoo: ## Every delivery fault, by receivers that really fail that way
 
 prove-formats: ## An earlier format is read, an unknown one refused
 	$(PROVE) store::formats
+
+prove-prometheus: $(CONTROLPLANE)/prometheus ## Rules of a real Prometheus: told once, repeated, resolved once (cold: 10 minutes; then 3)
+	FANFARE_PROMETHEUS_BIN='$<' $(PROVE) prometheus:: -- --nocapture
+
+# Service discovery of the clouds is left out: it is most of the program.
+$(CONTROLPLANE)/prometheus: tests/promtools/go.mod
+	@echo "prove-prometheus: building Prometheus from its Go module"
+	@mkdir -p '$(CONTROLPLANE)' && rm -rf '$@.src'
+	@cd tests/promtools && go mod download github.com/prometheus/prometheus \
+		&& cp -r "$$(go list -m -f '{{.Dir}}' github.com/prometheus/prometheus)" '$@.src' && chmod -R u+w '$@.src'
+	@cd '$@.src' && GOWORK=off go build -trimpath -tags remove_all_sd -ldflags '-s -w' -o '$@' ./cmd/prometheus
+	@rm -rf '$@.src'
 
 # How long the soak is; each can be given on the command line.
 SOAK_KILLS ?= 1000

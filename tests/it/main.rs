@@ -25,6 +25,7 @@ mod fanout;
 mod kept;
 mod layering;
 mod live;
+mod prometheus;
 mod refusals;
 mod routing_matchers;
 mod routing_table;

@@ -132,17 +132,17 @@ impl Silences for Script {
 }
 
 /// A running server.
-struct Bed {
+pub(crate) struct Bed {
     script: Arc<Script>,
     store: Arc<dyn Store>,
     intake: String,
-    api: String,
+    pub(crate) api: String,
     admin: String,
-    _snapshot: watch::Sender<Arc<Snapshot>>,
+    snapshot: watch::Sender<Arc<Snapshot>>,
 }
 
 impl Bed {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(None).await
     }
 
@@ -194,7 +194,12 @@ impl Bed {
         let intake = serve("intake", server.intake_router(tokens.clone())).await;
         let api = serve("api", server.api_router(tokens)).await;
         let admin = serve("admin", server.admin_router()).await;
-        Self { script, store, intake, api, admin, _snapshot: sender }
+        Self { script, store, intake, api, admin, snapshot: sender }
+    }
+
+    /// This is the configuration from now on.
+    pub(crate) fn show(&self, snapshot: Arc<Snapshot>) {
+        self.snapshot.send_replace(snapshot);
     }
 
     async fn metric(&self, line: &str) -> bool {

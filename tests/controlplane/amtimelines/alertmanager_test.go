@@ -169,6 +169,8 @@ func (am *alertmanager) silence(t *testing.T, asked *silencing) {
 		set.Matchers = append(set.Matchers, &silencepb.Matcher{Type: kinds[one.Type], Name: one.Name, Pattern: one.Value})
 	}
 	made := &silencepb.Silence{
+		// Empty for a name that was not used before: a new silence.
+		Id:          am.ids[asked.Name],
 		MatcherSets: []*silencepb.MatcherSet{set},
 		StartsAt:    timestamppb.New(am.at(asked.Starts)),
 		EndsAt:      timestamppb.New(am.at(asked.Ends)),

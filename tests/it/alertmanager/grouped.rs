@@ -1,11 +1,12 @@
 //! Timelines of grouped alerts: the same notifications, to the millisecond.
 
-use std::{collections::BTreeMap, env, fmt::Write as _};
+use std::{env, fmt::Write as _};
 
 use fastrand::Rng;
 
 use super::{
     generate,
+    life::{Life, MINUTE, SECOND},
     oracle::none_of,
     player::play,
     timeline::{Grouped, Post, Sent, Step, Timeline},
@@ -14,14 +15,9 @@ use super::{
 /// Timelines of one run unless `FANFARE_TIMELINES` says otherwise.
 const TIMELINES: usize = 400;
 
-const SECOND: i64 = 1_000;
-const MINUTE: i64 = 60 * SECOND;
-
 #[test]
 fn grouped_alerts_are_told_as_by_alertmanager() {
-    let count = env::var("FANFARE_TIMELINES").ok();
-    let count =
-        count.map_or(TIMELINES, |count| count.parse().expect("FANFARE_TIMELINES is a number"));
+    let count = count(TIMELINES);
     let mut rng = generate::rng();
     let timelines: Vec<Timeline> = (0..count).map(|_| generate(&mut rng)).collect();
     let Some(theirs) = Timeline::play_to_alertmanager(&timelines) else { return };
@@ -38,6 +34,12 @@ fn grouped_alerts_are_told_as_by_alertmanager() {
     eprintln!("{count} timelines, {sent} notifications");
     none_of(&differences);
     assert!(sent > 3 * count, "too little happens: {sent}");
+}
+
+/// How many timelines this run has.
+pub(super) fn count(usual: usize) -> usize {
+    let count = env::var("FANFARE_TIMELINES").ok();
+    count.map_or(usual, |count| count.parse().expect("FANFARE_TIMELINES is a number"))
 }
 
 /// Where both part, and what happened until then.
@@ -72,13 +74,14 @@ fn generate(rng: &mut Rng) -> Timeline {
         interval: rng.choice([60, 300]).unwrap(),
         repeat: rng.choice([60, 600, 3_600]).unwrap(),
         send_resolved: rng.u8(..4) > 0,
+        active: None,
+        mute: None,
     };
     let routes: Vec<_> = (0..rng.usize(1..=3)).map(|_| route(rng)).collect();
-    let mut alerts: Vec<Life> = (0..rng.usize(1..=6)).map(|_| Life::new(rng)).collect();
+    let mut alerts: Vec<Life> = (0..rng.usize(1..=6)).map(|_| Life::new(rng, false)).collect();
     // Named differences: a resolve that is sent again (also of what expired) is told again by Alertmanager if
     // something else was told meanwhile; an alert that resolved without being told and fires again is not told.
-    alerts.sort_by(|a, b| a.labels.cmp(&b.labels));
-    alerts.dedup_by(|a, b| a.labels == b.labels);
+    Life::distinct(&mut alerts);
     let once = routes.iter().any(|route| !route.send_resolved);
     let mut steps = Vec::new();
     let mut now = 0;
@@ -92,62 +95,4 @@ fn generate(rng: &mut Rng) -> Timeline {
         steps.push(Step { at: moment, alerts, ..Step::default() });
     }
     Timeline { routes, inhibit: Vec::new(), steps, end: now + 30 * MINUTE }
-}
-
-/// One alert, what its sender believes, and until when Alertmanager believes it.
-struct Life {
-    labels: BTreeMap<&'static str, &'static str>,
-    starts: Option<i64>,
-    until: i64,
-    /// The sender did not say until when.
-    timeout: bool,
-    over: bool,
-}
-
-// === impl Life ===
-
-impl Life {
-    fn new(rng: &mut Rng) -> Self {
-        let labels = [
-            ("g", rng.choice(["1", "2"]).unwrap()),
-            ("s", rng.choice(["x", "y"]).unwrap()),
-            ("a", rng.choice(["1", "2", "3", "4"]).unwrap()),
-        ];
-        Self { labels: labels.into(), starts: None, until: i64::MIN, timeout: true, over: false }
-    }
-
-    /// The next thing that its sender says. `once`: it does not fire again once it is over.
-    fn post(&mut self, now: i64, rng: &mut Rng, once: bool) -> Option<Post> {
-        let fires = self.until > now;
-        self.over |= self.starts.is_some() && !fires;
-        if self.over && once {
-            return None;
-        }
-        let labels = self.labels.clone();
-        if fires && rng.u8(..3) == 0 {
-            let starts = self.starts.take();
-            let ends = now - rng.choice([0, 0, SECOND / 2]).unwrap();
-            (self.until, self.over) = (ends, true);
-            return Some(Post { labels, starts, ends: Some(ends) });
-        }
-        if !fires && rng.bool() {
-            self.starts = None;
-        }
-        let before = rng.choice([0, 0, 0, SECOND, 40 * SECOND]).unwrap();
-        let starts = *self.starts.get_or_insert(now - before);
-        let ends = match rng.u8(..4) {
-            0 => None,
-            1 => Some(now + MINUTE),
-            _ => Some(now + 4 * MINUTE),
-        };
-        let until = ends.unwrap_or(now + 5 * MINUTE);
-        // A time that a sender named holds if it is the latest.
-        (self.until, self.timeout) = if self.until > until && !self.timeout {
-            (self.until, false)
-        } else {
-            (until, ends.is_none())
-        };
-        let unsaid = ends.is_none() && rng.u8(..3) == 0;
-        Some(Post { labels, starts: (!unsaid).then_some(starts), ends })
-    }
 }

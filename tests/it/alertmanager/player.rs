@@ -1,25 +1,31 @@
 //! Plays a timeline to [`State`], with targets that take everything.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use fanfare::{
     alert::{self, Alert, Limits, Status},
-    api::{AlertRouteSpec, TargetKey},
+    api::{AlertRouteSpec, TargetKey, TimeInterval},
     clock::Moment,
     dispatch::{
         self, Next, Owed, Plan, Recipient, Role, RouteTerms, Settings, Settled, State, Verdict,
     },
-    publish::Source,
-    routing::{GroupBy, Grouping, InhibitRule, Matchers, Route, RouteSettings, RouteTable},
+    publish::{SilenceDraft, SilenceId, SilenceMatcher, Source},
+    routing::{
+        GroupBy, Grouping, Hours, InhibitRule, Matcher, Matchers, Route, RouteSettings, RouteTable,
+    },
 };
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::timeline::{Grouped, Post, Sent, Step, Timeline};
+use super::timeline::{Grouped, Interval, Post, Sent, Silencing, Step, Timeline};
 
 /// When timelines start.
-const BEGIN: i64 = 1_800_000_000_000;
+const BEGIN: i64 = 946_684_800_000;
 /// The process runs for longer than that: nothing waits for senders to come back after a start.
 const BEFORE: i64 = 3_600_000;
 const RESOLVE_TIMEOUT: Duration = Duration::from_mins(5);
@@ -41,6 +47,9 @@ struct Player {
     zero: Instant,
     now: i64,
     targets: Vec<TargetKey>,
+    /// By the names of the timeline.
+    silences: BTreeMap<String, SilenceId>,
+    made: u32,
     sent: Vec<Sent>,
 }
 
@@ -59,7 +68,8 @@ impl Player {
         };
         let state = State::new(settings, Moment { mono: zero, wall: wall(-BEFORE) });
         let targets = (0..timeline.routes.len()).map(target).collect();
-        let mut player = Self { state, zero, now: 0, targets, sent: Vec::new() };
+        let (silences, sent) = (BTreeMap::new(), Vec::new());
+        let mut player = Self { state, zero, now: 0, targets, silences, made: 0, sent };
         let owed = player.state.reconfigure(Arc::new(plan(timeline)), player.moment());
         player.settle_accounts(owed);
         player
@@ -94,6 +104,35 @@ impl Player {
             assert_eq!(accepted.refused, 0);
             self.settle_accounts(owed);
         }
+        if let Some(asked) = &step.silence {
+            self.silence(asked);
+        }
+        if let Some(name) = &step.expire {
+            let owed = self.state.expire_silence(self.silences[name], self.moment()).unwrap();
+            self.settle_accounts(owed);
+        }
+    }
+
+    fn silence(&mut self, asked: &Silencing) {
+        self.made += 1;
+        let fresh = format!("00000000-0000-4000-8000-{:012x}", self.made).parse().unwrap();
+        let matcher = |one: &Matcher| SilenceMatcher {
+            name: one.name.clone(),
+            kind: one.kind,
+            value: one.value.clone(),
+        };
+        let draft = SilenceDraft {
+            id: self.silences.get(&asked.name).copied(),
+            matchers: Matchers::parse(&asked.matchers).unwrap().iter().map(matcher).collect(),
+            starts_at: wall(asked.starts),
+            ends_at: wall(asked.ends),
+            created_by: "timeline".into(),
+            comment: "timeline".into(),
+            annotations: BTreeMap::new(),
+        };
+        let (id, owed) = self.state.set_silence(draft, fresh, self.moment()).unwrap();
+        self.silences.insert(asked.name.clone(), id);
+        self.settle_accounts(owed);
     }
 
     /// Everything is on disk at once, and every target takes what it is sent.
@@ -139,7 +178,8 @@ impl Player {
     }
 }
 
-fn wall(at: i64) -> Timestamp {
+/// The moment on the calendar.
+pub(super) fn wall(at: i64) -> Timestamp {
     Timestamp::from_millisecond(BEGIN + at).unwrap()
 }
 
@@ -163,13 +203,29 @@ fn parse(posts: &[Post], now: Timestamp) -> Vec<Alert> {
     alert::v2::parse(&body, now, &settings).unwrap().alerts
 }
 
-fn plan(timeline: &Timeline) -> Plan {
+/// When a route notifies.
+pub(super) fn hours(route: &Grouped) -> Hours {
+    let ours = |of: &Option<Interval>| -> Vec<TimeInterval> {
+        let text = |(_, theirs): &Interval| {
+            theirs.replace("start_time", "startTime").replace("end_time", "endTime")
+        };
+        of.iter().map(|one| serde_json::from_str(&text(one)).unwrap()).collect()
+    };
+    Hours::compile(&ours(&route.active), &ours(&route.mute)).unwrap()
+}
+
+/// The rules of a timeline, which hold on every route.
+pub(super) fn rules(timeline: &Timeline) -> Arc<[InhibitRule]> {
     let rule = |(source, target, equal): &(String, String, Vec<&str>)| InhibitRule {
         source: Matchers::parse(source).unwrap(),
         target: Matchers::parse(target).unwrap(),
         equal: equal.iter().map(|name| Box::from(*name)).collect(),
     };
-    let inhibit: Arc<[InhibitRule]> = timeline.inhibit.iter().map(rule).collect();
+    timeline.inhibit.iter().map(rule).collect()
+}
+
+fn plan(timeline: &Timeline) -> Plan {
+    let inhibit = rules(timeline);
     let settings = RouteSettings { scope_label: "namespace".into(), cluster_namespaces: None };
     let compile = |(at, route): (usize, &Grouped)| {
         let spec =
@@ -194,6 +250,7 @@ fn plan(timeline: &Timeline) -> Plan {
             repeat_interval: Duration::from_secs(route.repeat),
             grouping: Some(Arc::new(grouping)),
             inhibit: inhibit.clone(),
+            hours: Arc::new(hours(route)),
             ..RouteTerms::default()
         };
         let recipient = Recipient {

@@ -25,6 +25,10 @@ pub(super) struct Timeline {
     pub(super) end: i64,
 }
 
+/// Times at which a route notifies, or does not: a name, and the interval as JSON in Alertmanager's form.
+/// Timelines begin at midnight of the first of January 2000, a Saturday.
+pub(super) type Interval = (&'static str, &'static str);
+
 /// A route with one target.
 #[derive(Clone, Debug)]
 pub(super) struct Grouped {
@@ -35,6 +39,8 @@ pub(super) struct Grouped {
     pub(super) interval: u64,
     pub(super) repeat: u64,
     pub(super) send_resolved: bool,
+    pub(super) active: Option<Interval>,
+    pub(super) mute: Option<Interval>,
 }
 
 /// One moment.
@@ -59,7 +65,7 @@ pub(super) struct Post {
     pub(super) ends: Option<i64>,
 }
 
-/// A silence as somebody sets it.
+/// A silence as somebody sets it; with a name that was used before, as somebody edits it.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Silencing {
     pub(super) name: String,
@@ -114,18 +120,37 @@ impl Timeline {
         Some(answers.collect())
     }
 
+    /// The same without silences and hours.
+    pub(super) fn without_mutes(mut self) -> Self {
+        for step in &mut self.steps {
+            (step.silence, step.expire) = (None, None);
+        }
+        for route in &mut self.routes {
+            (route.active, route.mute) = (None, None);
+        }
+        self
+    }
+
     /// The alertmanager.yml of the routes.
     fn config(&self) -> String {
         let mut text = format!("route:\n  receiver: {NOBODY}\n  routes:\n");
         let mut receivers = format!("receivers:\n- name: {NOBODY}\n");
+        let mut intervals = String::new();
         for (at, route) in self.routes.iter().enumerate() {
-            let Grouped { matchers, by, wait, interval, repeat, send_resolved } = route;
+            let Grouped { matchers, by, wait, interval, repeat, send_resolved, active, mute } =
+                route;
             write!(
                 text,
                 "  - receiver: r{at}\n    continue: true\n    matchers: [{matchers:?}]\n    group_by: {by:?}\n    \
                  group_wait: {wait}s\n    group_interval: {interval}s\n    repeat_interval: {repeat}s\n"
             )
             .unwrap();
+            for (kind, of) in [("active", active), ("mute", mute)] {
+                let Some((name, interval)) = of else { continue };
+                writeln!(text, "    {kind}_time_intervals: [{name}-{kind}-{at}]").unwrap();
+                writeln!(intervals, "- name: {name}-{kind}-{at}\n  time_intervals: [{interval}]")
+                    .unwrap();
+            }
             write!(
                 receivers,
                 "- name: r{at}\n  webhook_configs:\n  - url: http://127.0.0.1:1/\n    send_resolved: {send_resolved}\n"
@@ -141,7 +166,10 @@ impl Timeline {
             )
             .unwrap();
         }
-        text + &inhibit + &receivers
+        if !intervals.is_empty() {
+            intervals.insert_str(0, "time_intervals:\n");
+        }
+        text + &inhibit + &intervals + &receivers
     }
 }
 

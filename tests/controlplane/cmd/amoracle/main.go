@@ -32,6 +32,8 @@ type question struct {
 	// Interval: which of Times (RFC 3339) does it contain?
 	Interval json.RawMessage `json:"interval,omitempty"`
 	Times    []time.Time     `json:"times,omitempty"`
+	// Payload: what does the webhook integration post?
+	Payload *payload `json:"payload,omitempty"`
 }
 
 type answer struct {
@@ -86,6 +88,8 @@ func reply(asked *question) answer {
 		return replyConfig(asked)
 	case asked.Interval != nil:
 		return replyInterval(asked)
+	case asked.Payload != nil:
+		return replyPayload(asked.Payload)
 	default:
 		return answer{Fingerprint: asked.Labels.Fingerprint().String(), Text: asked.Labels.String()}
 	}
