@@ -13,14 +13,14 @@ use super::{
     entry::{Desk, Entry},
     held::Held,
     lane::Place,
+    leaving::Leaving,
     link::{Delivery, Joining, Link, Member},
     mute::Mutes,
     notice::Content,
-    plan::Absence,
     regroup::Moved,
     told::Told,
 };
-use crate::{alert::Status, api::RouteKey, clock::Moment, routing::Route};
+use crate::{api::RouteKey, clock::Moment, routing::Route};
 
 /// Beyond so many changed routes every alert is looked at: that is cheaper.
 const FEW: usize = 64;
@@ -34,17 +34,6 @@ struct Edit {
     /// Routes that came, went or were compiled anew. Only alerts that one of them wants, before or
     /// after, can be routed otherwise than before, `final` included.
     routes: Vec<Arc<Route>>,
-}
-
-/// A recipient that is left, with the entry that it leaves.
-struct Leaving<'a> {
-    slot: Slot,
-    delivery: &'a Delivery,
-    member: &'a Member,
-    told: Told,
-    matches: bool,
-    /// The alert says nothing any more, so that nothing is owed.
-    stale: bool,
 }
 
 // === impl State ===
@@ -243,16 +232,8 @@ impl State {
                 }
                 let told = entry;
                 let leaving = Leaving { slot, delivery: &old, member, told, matches, stale };
-                let why = match self.plan.absence(
-                    &old.key,
-                    &member.recipient.target,
-                    &member.recipient.uid,
-                ) {
-                    _ if !self.deliveries.contains_key(&link.route) => Why::RouteDeleted,
-                    Absence::Deleted => Why::TargetDeleted,
-                    Absence::Removed => Why::TargetRemoved,
-                    Absence::NotPermitted => Why::NotPermitted,
-                };
+                let gone = !self.deliveries.contains_key(&link.route);
+                let why = self.plan.why_left(&old.key, &member.recipient, gone);
                 leaving.end(&content, why, &mut self.desk, now);
             }
             // A later start looks for those who may know only where they are wanted.
@@ -388,38 +369,5 @@ impl Edit {
             || self.routes.len() > FEW
             || held.links.iter().any(|link| self.deliveries.contains(&link.route))
             || self.routes.iter().any(|route| route.matches(&held.alert.labels))
-    }
-}
-
-// === impl Leaving ===
-
-impl Leaving<'_> {
-    /// Nothing more is sent. What stays open, and what was to be told, is said once.
-    fn end(mut self, content: &Content, why: Why, desk: &mut Desk, now: Moment) {
-        let says = content.says;
-        let in_flight = self.told.place == Place::InFlight;
-        let open = self.told.open() || (in_flight && says.status == Status::Firing);
-        let given_up = says.status == Status::Resolved && self.told.is_skipped(says.version);
-        let owed =
-            !self.stale && !self.delivery.provisional && self.told.owes_change(says, self.matches);
-        desk.lanes.leave(self.slot, &mut self.told);
-        if (open && !given_up) || owed {
-            let mut entry = Entry {
-                slot: self.slot,
-                matches: self.matches,
-                muted: Mutes::default(),
-                delivery: self.delivery,
-                member: self.member,
-                told: &mut self.told,
-                group: None,
-                content: Some(content),
-                confirmed: true,
-                dirty: &mut (true, true),
-                desk,
-                now,
-            };
-            let notification = entry.write(content);
-            entry.end(why, notification, content.changed_at, open);
-        }
     }
 }

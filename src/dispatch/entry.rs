@@ -7,10 +7,10 @@ use tokio::time::Instant;
 
 use super::{
     AlertId, Mute, Origin, Queued, Slot, Verdict, Why,
-    group::GroupTold,
     hearing::Hearings,
     held::Held,
     lane::{Lanes, Place},
+    line::GroupTold,
     link::{Delivery, Link, Member},
     log::Log,
     mute::Mutes,

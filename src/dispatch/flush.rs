@@ -219,7 +219,7 @@ impl State {
     pub(super) fn group_landed(&mut self, id: GroupId) {
         if let Some(group) = self.groups.get_mut(&id) {
             let waits =
-                |line: &super::group::Line| line.group.behind && line.told.place != Place::InFlight;
+                |line: &super::line::Line| line.group.behind && line.told.place != Place::InFlight;
             group.recheck |= group.lines.iter().any(waits);
         }
         self.depart(id);

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use super::Why;
 use crate::{
     api::{QueueLimit, RouteKey, Semantics, TargetKey},
     routing::{Grouping, Hours, InhibitRule, RouteTable},
@@ -100,14 +101,6 @@ pub struct Limits {
     pub digest: bool,
 }
 
-/// What a plan says of a target that a route no longer reaches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Absence {
-    Deleted,
-    Removed,
-    NotPermitted,
-}
-
 // === impl Plan ===
 
 impl Plan {
@@ -150,14 +143,17 @@ impl Plan {
         self.targets.get(target)
     }
 
-    /// Why `route` does not reach the target of that name and UID.
-    pub(super) fn absence(&self, route: &RouteKey, target: &TargetKey, uid: &str) -> Absence {
-        if self.targets.get(target).is_none_or(|known| **known != *uid) {
-            Absence::Deleted
+    /// Why `route` does not reach the recipient any more. `gone`: the route is no more.
+    pub(super) fn why_left(&self, route: &RouteKey, recipient: &Recipient, gone: bool) -> Why {
+        let Recipient { target, uid, .. } = recipient;
+        if gone {
+            Why::RouteDeleted
+        } else if self.targets.get(target).is_none_or(|known| known != uid) {
+            Why::TargetDeleted
         } else if self.forbidden.contains(&(route.clone(), target.clone())) {
-            Absence::NotPermitted
+            Why::NotPermitted
         } else {
-            Absence::Removed
+            Why::TargetRemoved
         }
     }
 }

@@ -257,7 +257,9 @@ impl State {
     /// The alert does not belong to the group any more.
     pub(super) fn detach(&mut self, id: GroupId, alert: AlertId) {
         let Some(route) = self.groups.get(&id).map(|group| group.route) else { return };
+        let mut before = Vec::new();
         if let Some(held) = self.alerts.get_mut(&alert) {
+            before.extend(held.links.iter().map(|link| link.route));
             let (over, version) = (held.stands() == Some(Status::Resolved), held.version());
             if let Some(link) = held.link(route) {
                 link.group = link.group.filter(|group| *group != id);
@@ -275,6 +277,7 @@ impl State {
             }
             held.links.retain(|link| link.matches || !link.is_idle());
         }
+        self.note_links(alert, &before);
         self.unlink(id, alert);
         self.schedule(alert);
     }

@@ -11,15 +11,15 @@ use hashbrown::HashMap;
 use jiff::Timestamp;
 
 use super::{
-    AlertId, GroupId, Owed, Plan, RouteId, RouteTerms, Slot, State, Why,
+    AlertId, GroupId, Owed, Plan, RouteId, RouteTerms, Slot, State,
     entry::Entry,
-    group::{Group, Line},
+    group::Group,
     held::Held,
     lane::Place,
+    line::Line,
     link::{Delivery, Member},
     mute::Mutes,
     notice::{Content, What},
-    plan::Absence,
     told::Says,
     view::View,
 };
@@ -192,18 +192,14 @@ impl State {
         let slot = Slot { target: member.id, route: group.route, subject: id.into() };
         let flies = line.told.place == Place::InFlight;
         self.desk.lanes.leave(slot, &mut line.told);
-        let (target, uid) = (&member.recipient.target, &member.recipient.uid);
+        let uid = &member.recipient.uid;
         let alone = self.deliveries.get(&group.route);
         let alone = alone.and_then(|delivery| Some(&delivery.members[delivery.find(member.id)?]));
         if alone.is_some_and(|alone| alone.recipient.uid == *uid) {
             return;
         }
-        let why = match self.plan.absence(&old.key, target, uid) {
-            _ if !self.grouped.contains_key(&group.route) => Why::RouteDeleted,
-            Absence::Deleted => Why::TargetDeleted,
-            Absence::Removed => Why::TargetRemoved,
-            Absence::NotPermitted => Why::NotPermitted,
-        };
+        let gone = !self.grouped.contains_key(&group.route);
+        let why = self.plan.why_left(&old.key, &member.recipient, gone);
         let pending = line.content(&group.labels).filter(|_| !old.provisional);
         let fires = pending.as_ref().is_some_and(|it| it.says.status == Status::Firing);
         let open = self.left_open(group, &line);

@@ -5,8 +5,9 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use super::{
     AlertId, AlertRecord, GroupEntry, GroupId, GroupRecord, Limits, Phase, Recipient, Role,
     RouteId, RouteTerms, RouteTold, Settings, State, TargetId, ToldEntry, ToldRecord,
-    group::{Group, Line},
+    group::Group,
     held::Held,
+    line::Line,
     link::{Delivery, Link, Member},
     told::Told,
 };

@@ -1,6 +1,6 @@
 //! How much is held, and how much may be.
 
-use super::{AlertId, GroupId, Phase, State, group::Line, held::Held, link::Link};
+use super::{AlertId, GroupId, Phase, State, held::Held, line::Line, link::Link};
 use crate::alert::Alert;
 
 /// What an alert takes beside its texts: its place in the books.

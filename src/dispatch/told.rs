@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{GroupEntry, Heard, Hearing, Said, ToldEntry, lane::Place};
+use super::{GroupEntry, Heard, Hearing, Said, ToldEntry, lane::Place, millis::Millis};
 use crate::{
     alert::{Status, later},
     api::TargetKey,
@@ -61,10 +61,6 @@ pub(super) struct Told {
     /// Bits that belong to the lane.
     pub(super) marks: u8,
 }
-
-/// A moment in milliseconds, never zero: half the size of a timestamp, and an option of it too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Millis(std::num::NonZeroI64);
 
 // === impl Says ===
 
@@ -368,10 +364,9 @@ impl Told {
         version: u32,
         other: &Self,
     ) {
-        let (at, count) = (other.at, other.count);
-        let Some(heard) = heard else { return self.count = count };
+        let Some(heard) = heard else { return self.count = other.count };
         let last = |status| Says { incident, status, version: heard.version, decided: false };
-        (self.at, self.count, self.skipped) = (at, count, 0);
+        (self.at, self.count, self.skipped) = (other.at, other.count, 0);
         match heard.what {
             Hearing::Firing => self.last = Some(last(Status::Firing)),
             Hearing::Resolved | Hearing::Past => self.last = Some(last(Status::Resolved)),
@@ -391,20 +386,6 @@ impl Told {
     }
 }
 
-// === impl Millis ===
-
-impl From<Timestamp> for Millis {
-    fn from(at: Timestamp) -> Self {
-        Self(std::num::NonZeroI64::new(at.as_millisecond()).unwrap_or(std::num::NonZeroI64::MIN))
-    }
-}
-
-impl From<Millis> for Timestamp {
-    fn from(Millis(at): Millis) -> Self {
-        Self::from_millisecond(at.get()).unwrap_or(Self::UNIX_EPOCH)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -412,7 +393,7 @@ mod tests {
 
     #[test]
     fn a_million_entries_and_slots_fit() {
-        assert!(size_of::<Told>() <= 64, "{}", size_of::<Told>());
+        assert!(size_of::<Told>() <= 64);
         assert_eq!(size_of::<Slot>(), 16);
     }
 }

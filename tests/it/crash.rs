@@ -1,12 +1,14 @@
 //! What a sender was told is safe survives `kill -9`: the real program, killed over and over under load, with
 //! receivers that fail in turns.
 //!
-//! The sender keeps a record of its own of what was acknowledged, the receivers of what came. Control:
+//! Among the receivers are two that are told of groups; some alerts are silenced now and then. The sender keeps a
+//! record of its own of what was acknowledged, the receivers of what came. Control:
 //! [`without_a_data_directory_the_same_run_finds_losses`].
 
 mod judge;
 mod receivers;
 mod sender;
+mod silencer;
 
 use std::{
     path::{Path, PathBuf},
@@ -22,6 +24,7 @@ use tokio::time::{sleep, timeout};
 
 use receivers::Receivers;
 use sender::Senders;
+use silencer::Silencer;
 
 const SETTLE: Duration = Duration::from_mins(2);
 const PAUSE: Duration = Duration::from_millis(50);
@@ -32,6 +35,7 @@ struct Run {
     data: Option<PathBuf>,
     receivers: Receivers,
     senders: Senders,
+    silencer: Silencer,
     rng: fastrand::Rng,
     /// Longest wait for everything owed to be told after the last start.
     patience: Duration,
@@ -49,6 +53,7 @@ impl Run {
             data: data.map(Path::to_owned),
             receivers,
             senders: Senders::default(),
+            silencer: Silencer::default(),
             rng: fastrand::Rng::with_seed(seed),
             patience: SETTLE,
         }
@@ -65,7 +70,9 @@ impl Run {
             let mut operator = self.start().await;
             let load = Duration::from_millis(self.rng.u64(30..600));
             self.receivers.change_the_weather(&mut self.rng);
-            self.senders.post_for(&operator.intake_url("/api/v2/alerts"), load).await;
+            let url = operator.intake_url("/api/v2/alerts");
+            let silencing = self.silencer.act(&operator, &mut self.rng);
+            tokio::join!(self.senders.post_for(&url, load), silencing);
             operator.kill();
         }
     }
@@ -74,6 +81,7 @@ impl Run {
     async fn judge(&mut self) -> Vec<String> {
         let mut operator = self.start().await;
         self.receivers.clear_the_weather();
+        let silences = self.silencer.finish(&operator).await;
         self.senders.finish(&operator.intake_url("/api/v2/alerts")).await;
         let settled = async {
             while !is_idle(&operator).await
@@ -85,7 +93,8 @@ impl Run {
         // If it never comes to that, the judge says what is missing.
         let _ = timeout(self.patience, settled).await;
         assert!(operator.terminate().await.success());
-        judge::faults(&self.senders, &self.receivers)
+        let told = judge::faults(&self.senders, &self.receivers);
+        [silences, self.silencer.faults(&self.receivers), told].concat()
     }
 }
 
@@ -110,8 +119,10 @@ async fn nothing_acknowledged_is_lost_however_often_it_is_killed() {
     run.kill_over_and_over(kills).await;
     let faults = run.judge().await;
     let (acknowledged, received) = (run.senders.acknowledged(), run.receivers.count());
-    let tried =
-        format!("{kills} kills, {acknowledged} changes acknowledged, {received} notifications");
+    let tried = format!(
+        "{kills} kills, {acknowledged} changes acknowledged, {} silences, {received} notifications",
+        run.silencer.times()
+    );
     eprintln!("{tried}");
     assert!(faults.is_empty(), "seed {seed}, {tried}:\n{}", faults.join("\n"));
 }

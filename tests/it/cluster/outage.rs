@@ -16,6 +16,7 @@ async fn a_killed_api_server_changes_nothing_and_its_return_is_noticed() {
     let rig = Rig::start(&plane, &namespace).await;
     let key = TargetKey::new(&namespace, "hook");
     rig.accepts(&key, 1, PATIENT).await;
+    rig.lists_all(PATIENT).await;
     let generation = rig.snapshot().generation;
 
     plane.kill();
@@ -48,6 +49,7 @@ async fn a_paused_api_server_is_noticed() {
     let rig = Rig::start(&plane, &namespace).await;
     let key = TargetKey::new(&namespace, "hook");
     rig.accepts(&key, 1, PATIENT).await;
+    rig.lists_all(PATIENT).await;
 
     plane.pause();
     wait_for("a silent watch is noticed", PATIENT, || async {

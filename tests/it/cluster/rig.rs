@@ -110,6 +110,12 @@ impl Rig {
         .await;
     }
 
+    /// Waits for the first lists of both kinds: a kind whose definition is new may be served a little later.
+    pub(super) async fn lists_all(&self, within: Duration) {
+        let complete = |snapshot: &Snapshot| snapshot.complete.then_some(());
+        self.sees("both first lists", within, complete).await;
+    }
+
     /// Waits until the target is rejected for `reason`; answers the message.
     pub(super) async fn rejects(
         &self,

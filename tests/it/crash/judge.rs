@@ -9,8 +9,9 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use super::{
-    receivers::{AUDIT, Notified, Receivers},
+    receivers::{AUDIT, GROUPED, Mention, Notified, Receivers},
     sender::{Sender, Senders},
+    silencer::is_silenced,
 };
 
 /// Place of a state in the life of its alert.
@@ -19,30 +20,58 @@ type State = (Timestamp, bool);
 pub(super) fn faults(senders: &Senders, receivers: &Receivers) -> Vec<String> {
     let mut faults = Vec::new();
     for (receiver, all) in receivers.notified() {
-        for sender in &senders.all {
-            let mine: Vec<&Notified> = all.iter().filter(|one| one.alert == sender.name).collect();
+        let grouped = GROUPED.contains(&receiver);
+        // It hears nothing of transitions under a silence, not even afterwards.
+        let heard = |sender: &&Sender| receiver != AUDIT || !is_silenced(&sender.name);
+        for sender in senders.all.iter().filter(heard) {
+            let came = mentions(&all, &sender.name, |_| true);
+            // What was refused and then silenced, or left out of the next flush, was never told.
+            let told = mentions(&all, &sender.name, |one| one.accepted);
             let place = format!("{receiver}, {}", sender.name);
-            faults.extend(last(sender, &mine).map(|fault| format!("{place}: {fault}")));
-            faults.extend(order(&mine).map(|fault| format!("{place}: {fault}")));
+            let last = match () {
+                () if grouped => last(sender, &told, |_, _| true),
+                () if is_silenced(&sender.name) => last(sender, &told, began),
+                () => last(sender, &came, began),
+            };
+            faults.extend(last.map(|fault| format!("{place}: {fault}")));
+            faults.extend(order(&came).map(|fault| format!("{place}: {fault}")));
             if receiver == AUDIT {
-                faults.extend(every(sender, &mine).map(|fault| format!("{place}: {fault}")));
+                faults.extend(every(sender, &came).map(|fault| format!("{place}: {fault}")));
             }
-            faults.extend(ids(&mine).map(|fault| format!("{place}: {fault}")));
         }
+        faults.extend(ids(&all).map(|fault| format!("{receiver}: {fault}")));
     }
     faults
 }
 
-fn state(one: &Notified) -> State {
+fn mentions<'a>(
+    all: &'a [Notified],
+    alert: &str,
+    which: impl Fn(&Notified) -> bool,
+) -> Vec<&'a Mention> {
+    let all = all.iter().filter(|one| which(one)).flat_map(|one| &one.members);
+    all.filter(|member| member.alert == alert).collect()
+}
+
+fn state(one: &Mention) -> State {
     (one.starts_at, !one.firing)
 }
 
+/// A group is not told again that an alert fires, be it another incident.
+fn began(last: &Mention, start: Timestamp) -> bool {
+    last.starts_at == start
+}
+
 /// The last state that came is the one that holds.
-fn last(sender: &Sender, came: &[&Notified]) -> Option<String> {
+fn last(
+    sender: &Sender,
+    came: &[&Mention],
+    began: impl Fn(&Mention, Timestamp) -> bool,
+) -> Option<String> {
     let holds = sender.changes.last()?;
     let (start, over) = (holds.starts_at, holds.ends_at.is_some());
     match came.last() {
-        Some(last) if last.firing != over && (over || last.starts_at == start) => None,
+        Some(last) if last.firing != over && (over || began(last, start)) => None,
         // It never heard of a problem that is over.
         None if over => None,
         Some(last) => Some(format!(
@@ -54,7 +83,7 @@ fn last(sender: &Sender, came: &[&Notified]) -> Option<String> {
 }
 
 /// Every acknowledged transition came. The end of a problem that nobody took in is none.
-fn every(sender: &Sender, came: &[&Notified]) -> Option<String> {
+fn every(sender: &Sender, came: &[&Mention]) -> Option<String> {
     let known = |at: usize| {
         let is = |at: usize| sender.changes[at].acknowledged;
         is(at) && (sender.changes[at].ends_at.is_none() || is(at - 1))
@@ -68,16 +97,22 @@ fn every(sender: &Sender, came: &[&Notified]) -> Option<String> {
 }
 
 /// A state that was overtaken does not come again.
-fn order(came: &[&Notified]) -> Option<String> {
+fn order(came: &[&Mention]) -> Option<String> {
     let backwards = came.windows(2).find(|pair| state(pair[1]) < state(pair[0]))?;
     Some(format!("{:?} came after {:?}", backwards[1], backwards[0]))
 }
 
-/// A state has one id, whatever was sent twice.
-fn ids(came: &[&Notified]) -> Option<String> {
-    let mut ids: HashMap<State, &str> = HashMap::new();
+/// A state has one id, whatever was sent twice. Once a receiver heard that all is over, what still fires may be
+/// told anew.
+fn ids(came: &[Notified]) -> Option<String> {
+    let mut ids: HashMap<&str, HashMap<&[Mention], &str>> = HashMap::new();
     came.iter().find_map(|one| {
-        let known = *ids.entry(state(one)).or_insert(&one.id);
+        let group = ids.entry(&one.group).or_default();
+        let known = *group.entry(&one.members).or_insert(&one.id);
+        if one.members.iter().all(|member| !member.firing) {
+            group.clear();
+            group.insert(&one.members, &one.id);
+        }
         (known != one.id).then(|| format!("{one:?} came before with the id {known}"))
     })
 }

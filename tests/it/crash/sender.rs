@@ -14,6 +14,7 @@ use crate::support::http::try_send;
 /// Senders; each has an alert of its own that goes up and down.
 const SENDERS: usize = 24;
 const POST_AT_ONCE: usize = 6;
+const TEAMS: usize = 4;
 
 #[derive(Default)]
 pub(super) struct Senders {
@@ -24,6 +25,8 @@ pub(super) struct Senders {
 /// One alert and what is known about it.
 pub(super) struct Sender {
     pub(super) name: String,
+    /// Alerts of one team are one group.
+    team: usize,
     /// Every change that was ever sent, in order.
     pub(super) changes: Vec<Change>,
 }
@@ -81,8 +84,9 @@ impl Senders {
 
     fn fill(&mut self) {
         while self.all.len() < SENDERS {
-            let name = format!("Alert{}", self.all.len());
-            self.all.push(Sender { name, changes: Vec::new() });
+            let number = self.all.len();
+            let name = format!("Alert{number}");
+            self.all.push(Sender { name, team: number % TEAMS, changes: Vec::new() });
         }
     }
 
@@ -152,7 +156,7 @@ impl Sender {
     fn wire(&self) -> Value {
         let last = self.changes.last().expect("only alerts with a state are sent");
         let mut alert = json!({
-            "labels": {"alertname": self.name, "severity": "critical"},
+            "labels": {"alertname": self.name, "severity": "critical", "team": self.team.to_string()},
             "startsAt": last.starts_at.to_string(),
         });
         if let Some(end) = last.ends_at {

@@ -2,6 +2,7 @@
 
 mod edits;
 mod histories;
+mod muting;
 mod outcomes;
 mod restarts;
 mod rules;

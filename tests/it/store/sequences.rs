@@ -45,8 +45,9 @@ fn random_sequences_leave_what_the_model_says() {
 
 /// What a running store shows is the model, too.
 fn assert_live(machine: &Machine, store: &Redb, what: &str) {
-    let silences = store.silences().unwrap();
-    let loaded = Loaded { silences, ..Loaded::default() };
+    let (silences, mut groups) = (store.silences().unwrap(), Vec::new());
+    store.restore_groups(&mut |id, group| groups.push((id, group))).unwrap();
+    let loaded = Loaded { silences, groups, ..Loaded::default() };
     let (mut found, _) = Picture::read(store, &loaded).unwrap();
     let expected = &machine.load.ahead;
     assert_eq!(store.stats().alerts, expected.alerts.len() as u64, "{what}");
