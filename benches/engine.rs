@@ -158,6 +158,8 @@ fn one_task_or_many(criterion: &mut Criterion, runtime: &Runtime) {
             reason: NotificationReason::First,
             external_url: "".into(),
             at: Timestamp::now(),
+            fallback: false,
+            digest: false,
         });
         group.bench_function(BenchmarkId::new("bare", label), |bencher| {
             bencher.to_async(runtime).iter(|| async {

@@ -39,9 +39,11 @@
 mod absent;
 mod again;
 mod deadline;
+mod digest;
 mod edit;
 mod ending;
 mod entry;
+mod fallback;
 mod filed;
 mod flush;
 mod group;
@@ -77,6 +79,7 @@ mod sweep;
 mod ticket;
 mod told;
 mod view;
+mod visit;
 
 pub use listing::{Listed, ListedRoute, Listing, OnRoute, Standing};
 pub use mute::{Mute, MutedAlerts};

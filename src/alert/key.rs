@@ -23,6 +23,18 @@ pub fn incident_key(group_key: &str) -> String {
     hex(&Sha256::digest(group_key))
 }
 
+/// Id of a message that sums others up: the same as long as theirs are, in whatever order.
+#[must_use]
+pub fn digest_id<'a>(ids: impl Iterator<Item = &'a str>) -> String {
+    let mut ids: Vec<&str> = ids.collect();
+    ids.sort_unstable();
+    let mut hash = Sha256::new();
+    for id in ids {
+        feed(&mut hash, id.as_bytes());
+    }
+    hex(&hash.finalize()[..16])
+}
+
 /// What a notification's id is made of: the same over retries and restarts, another one at the
 /// next firing and at each repeat.
 #[derive(Debug)]

@@ -29,6 +29,11 @@ pub struct Notification {
     pub external_url: Arc<str>,
     /// The moment whose state this is.
     pub at: Timestamp,
+    /// The target is told because none of the route's own targets could be.
+    pub fallback: bool,
+    /// Several groups of one route in one message, because there are more than the target's rate limit lets
+    /// through.
+    pub digest: bool,
 }
 
 /// One alert of a notification, with the status it had when the notification was made.

@@ -44,7 +44,7 @@ pub fn parse(body: &[u8], now: Timestamp, limits: &Limits) -> Result<Batch, Pars
 }
 
 /// The body that Alertmanager 0.34 would post: its field order, its quoting, its order of alerts,
-/// and a line feed at the end.
+/// and a line feed at the end. A field `fallback` or `digest` follows only where it is true.
 #[must_use]
 pub fn render(notification: &Notification) -> Vec<u8> {
     let mut members: Vec<&Member> = notification.members.iter().collect();
@@ -72,7 +72,13 @@ pub fn render(notification: &Notification) -> Vec<u8> {
     push_field(&mut out, "externalURL", &notification.external_url);
     out.extend_from_slice(b",\"version\":\"4\"");
     push_field(&mut out, "groupKey", &notification.group_key);
-    out.extend_from_slice(b",\"truncatedAlerts\":0}\n");
+    out.extend_from_slice(b",\"truncatedAlerts\":0");
+    for (name, holds) in [("fallback", notification.fallback), ("digest", notification.digest)] {
+        if holds {
+            out.extend_from_slice(format!(",\"{name}\":true").as_bytes());
+        }
+    }
+    out.extend_from_slice(b"}\n");
     out
 }
 

@@ -1,6 +1,6 @@
 //! Words about a notification that several vendors share, and cutting to a limit.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _};
 
 use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 use serde_json::{Map, Value};
@@ -12,6 +12,8 @@ use crate::alert::{Alert, Labels, Member, Notification, Status};
 const CUT: char = '…';
 /// Longest link that is passed on; longer ones are left out, since a cut link leads nowhere.
 const MAX_LINK: usize = 2_000;
+/// Names of alerts in one line of a digest.
+const NAMED: usize = 10;
 
 /// Cuts `text` to `max` UTF-16 units, which are never fewer than code points, and marks the cut.
 pub(super) fn cut(text: &str, max: usize) -> Cow<'_, str> {
@@ -55,8 +57,62 @@ pub(super) fn first<'a>(from: &'a Labels, names: &[&str]) -> &'a str {
     names.iter().map(|name| from.get(name)).find(|value| !value.is_empty()).unwrap_or("")
 }
 
-/// `[FIRING] Name: summary (cluster/namespace)` on one line, with counts for more than one member.
+/// What a fallback reads beside the alert.
+pub(super) const FALLBACK: &str =
+    "Sent to this fallback because none of the route's own targets could be told.";
+
+/// How many alerts a digest is about: `12 alerts: 10 firing, 2 resolved`.
+pub(super) fn counts(notification: &Notification) -> String {
+    let (firing, resolved) = (notification.firing().count(), notification.resolved().count());
+    let all = match firing + resolved {
+        1 => "1 alert".to_owned(),
+        count => format!("{count} alerts"),
+    };
+    match (firing, resolved) {
+        (_, 0) => format!("{all} firing"),
+        (0, _) => format!("{all} resolved"),
+        _ => format!("{all}: {firing} firing, {resolved} resolved"),
+    }
+}
+
+/// The names of a digest's alerts and how often each one occurs, most frequent first.
+pub(super) fn census(notification: &Notification) -> Vec<(&str, usize)> {
+    let mut census = BTreeMap::<&str, usize>::new();
+    for member in &notification.members {
+        let name = member.alert.label("alertname");
+        *census.entry(if name.is_empty() { "alert" } else { name }).or_default() += 1;
+    }
+    let mut census: Vec<_> = census.into_iter().collect();
+    census.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+    census
+}
+
+/// `[FIRING] Name: summary (cluster/namespace)` on one line, with counts for more than one member. A digest
+/// names its alerts and counts them; what goes to a fallback says so.
 pub(super) fn headline(notification: &Notification) -> String {
+    let line = if notification.digest { digest_line(notification) } else { line(notification) };
+    let mark = if notification.fallback { "[FALLBACK] " } else { "" };
+    one_line(&format!("{mark}{line}"))
+}
+
+fn digest_line(notification: &Notification) -> String {
+    let mut line = format!("{} in one message:", counts(notification));
+    let census = census(notification);
+    for (at, (name, count)) in census.iter().take(NAMED).enumerate() {
+        let comma = if at == 0 { "" } else { "," };
+        let _ = write!(line, "{comma} {name}");
+        if *count > 1 {
+            let _ = write!(line, " ×{count}");
+        }
+    }
+    let others: usize = census.iter().skip(NAMED).map(|(_, count)| count).sum();
+    if others > 0 {
+        let _ = write!(line, " and {others} more");
+    }
+    line
+}
+
+fn line(notification: &Notification) -> String {
     let status = match notification.status {
         Status::Firing => "FIRING",
         Status::Resolved => "RESOLVED",
@@ -78,7 +134,7 @@ pub(super) fn headline(notification: &Notification) -> String {
             let _ = write!(line, " ({})", place.join("/"));
         }
     }
-    one_line(&line)
+    line
 }
 
 /// White space and control characters become single spaces.

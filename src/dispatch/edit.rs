@@ -11,10 +11,11 @@ use hashbrown::HashMap;
 use super::{
     AlertId, Owed, Plan, Recipient, RouteId, RouteTerms, Slot, State, Why,
     entry::{Desk, Entry},
+    fallback::Turn,
     held::Held,
     lane::Place,
     leaving::Leaving,
-    link::{Delivery, Joining, Link, Member},
+    link::{Delivery, Joining, Link, Member, Regulars},
     mute::Mutes,
     notice::Content,
     regroup::Moved,
@@ -77,9 +78,13 @@ impl State {
                 lanes.open(id);
                 Member { id, recipient: recipient.clone() }
             });
-            let (every, others): (Vec<_>, Vec<_>) = members.partition(Member::needs_every);
+            let members: Vec<Member> = members.collect();
+            let regulars = Regulars::of(terms, &members);
+            let (every, others): (Vec<_>, Vec<_>) =
+                members.into_iter().partition(Member::needs_every);
             let put = |into: &mut Deliveries, before: &Deliveries, members| {
                 let new = Delivery::new(key.clone(), terms.clone(), members);
+                let new = Delivery { regulars: regulars.clone(), ..new };
                 let same = before.get(&id).filter(|old| old.equals(&new));
                 into.insert(id, same.cloned().unwrap_or_else(|| Arc::new(new)));
             };
@@ -158,6 +163,7 @@ impl State {
                     muted: Mutes::default(),
                     delivery,
                     member,
+                    turn: Turn::Now,
                     told: &mut nothing,
                     group: None,
                     content: Some(&content),
@@ -297,7 +303,7 @@ impl State {
     }
 
     fn forget_names(&mut self) {
-        let Desk { names, lanes, writer, .. } = &mut self.desk;
+        let Desk { names, lanes, writer, open, .. } = &mut self.desk;
         let used: HashSet<_> = self
             .deliveries
             .values()
@@ -307,6 +313,7 @@ impl State {
         for target in names.forget_targets(|target| used.contains(&target)) {
             lanes.close(target);
         }
+        open.retain(|target| used.contains(target));
         names.forget_routes(|route| self.deliveries.contains_key(&route));
         writer.forget();
     }
@@ -325,6 +332,7 @@ impl Link {
                 muted: *muted,
                 delivery,
                 member,
+                turn: Turn::Now,
                 told,
                 group: None,
                 content: Some(content),

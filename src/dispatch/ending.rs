@@ -13,8 +13,7 @@ impl Entry<'_> {
     /// Gives up what is owed if it is too old. A firing stays owed.
     pub(super) fn expire(&mut self) {
         let Some(content) = self.content else { return };
-        let demand = self.delivery.demand(self.matches);
-        let owes = self.told.owes(content.says, demand, self.now.wall);
+        let owes = self.owes();
         let idle = self.is_muted() || self.member.needs_every();
         if self.told.place == Place::InFlight || idle || !owes {
             return;

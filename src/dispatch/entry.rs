@@ -1,17 +1,17 @@
 //! The rules of what is owed, for one (route, alert, target).
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
-    AlertId, Mute, Origin, Queued, Slot, Verdict, Why,
+    Mute, Origin, Queued, Slot, TargetId, Verdict, Why,
+    fallback::Turn,
     hearing::Hearings,
-    held::Held,
     lane::{Lanes, Place},
     line::GroupTold,
-    link::{Delivery, Link, Member},
+    link::{Delivery, Member},
     log::Log,
     mute::Mutes,
     names::Names,
@@ -33,6 +33,8 @@ pub(super) struct Desk {
     pub(super) writer: Writer,
     /// Resolves that one target too many is owed, perhaps.
     pub(super) over: Vec<Slot>,
+    /// Targets whose circuit is open.
+    pub(super) open: HashSet<TargetId>,
     /// Notifications that were not told because they are muted, since the start.
     pub(super) suppressed: [u64; Mute::ALL.len()],
 }
@@ -46,6 +48,8 @@ pub(super) struct Entry<'a> {
     pub(super) muted: Mutes,
     pub(super) delivery: &'a Delivery,
     pub(super) member: &'a Member,
+    /// Whether a firing may be told, where the route has a fallback.
+    pub(super) turn: Turn,
     pub(super) told: &'a mut Told,
     /// What a group's target heard beside that; `None` for an alert on its own.
     pub(super) group: Option<&'a mut GroupTold>,
@@ -58,67 +62,6 @@ pub(super) struct Entry<'a> {
     pub(super) now: Moment,
 }
 
-// === impl Held ===
-
-impl Held {
-    /// Does something with every entry.
-    pub(super) fn each(
-        &mut self,
-        (id, now): (AlertId, Moment),
-        desk: &mut Desk,
-        mut rule: impl FnMut(&mut Entry<'_>),
-    ) {
-        let content = Content::of(self);
-        let Self { links, dirty, unconfirmed, .. } = self;
-        for Link { route, matches, muted, delivery, told, .. } in links {
-            for (member, told) in delivery.members.iter().zip(told.iter_mut()) {
-                rule(&mut Entry {
-                    slot: Slot { target: member.id, route: *route, subject: id.into() },
-                    matches: *matches,
-                    muted: *muted,
-                    delivery,
-                    member,
-                    told,
-                    group: None,
-                    content: content.as_ref(),
-                    confirmed: *unconfirmed == 0,
-                    dirty,
-                    desk,
-                    now,
-                });
-            }
-        }
-    }
-
-    /// Does something with one entry, if there is one.
-    pub(super) fn one<R>(
-        &mut self,
-        (slot, now): (Slot, Moment),
-        desk: &mut Desk,
-        rule: impl FnOnce(&mut Entry<'_>) -> R,
-    ) -> Option<R> {
-        let content = Content::of(self);
-        let Self { links, dirty, unconfirmed, .. } = self;
-        let Link { matches, muted, delivery, told, .. } =
-            links.iter_mut().find(|link| link.route == slot.route)?;
-        let at = delivery.find(slot.target)?;
-        Some(rule(&mut Entry {
-            slot,
-            matches: *matches,
-            muted: *muted,
-            delivery,
-            member: &delivery.members[at],
-            told: &mut told[at],
-            group: None,
-            content: content.as_ref(),
-            confirmed: *unconfirmed == 0,
-            dirty,
-            desk,
-            now,
-        }))
-    }
-}
-
 // === impl Entry ===
 
 impl Entry<'_> {
@@ -126,14 +69,16 @@ impl Entry<'_> {
     pub(super) fn owes(&self) -> bool {
         self.content.is_some_and(|content| {
             let demand = self.delivery.demand(self.matches);
-            !self.member.needs_every() && self.told.owes(content.says, demand, self.now.wall)
+            !self.member.needs_every()
+                && !self.is_held_back()
+                && self.told.owes(content.says, demand, self.now.wall)
         })
     }
 
     /// The same without repeats: they are not noticed while nothing may be sent.
     fn owes_change(&self) -> bool {
         let says = self.content.map(|content| content.says);
-        says.is_some_and(|says| self.told.owes_change(says, self.matches))
+        !self.is_held_back() && says.is_some_and(|says| self.told.owes_change(says, self.matches))
     }
 
     /// Nothing may be sent, whatever is owed.
@@ -144,9 +89,13 @@ impl Entry<'_> {
     /// When what is owed was accepted: `maxAge` counts from here.
     pub(super) fn since(&self) -> Timestamp {
         let repeat = self.delivery.terms.repeat_interval;
-        self.content.map_or(self.now.wall, |content| {
+        let since = self.content.map_or(self.now.wall, |content| {
             self.told.owed_since(content.says, content.changed_at, repeat)
-        })
+        });
+        match self.turn {
+            Turn::At(at) => since.max(at).min(self.now.wall),
+            Turn::Now | Turn::Never => since,
+        }
     }
 
     /// The alert or group says something else than `was`. What was owed is owed no more, and counts as
@@ -159,6 +108,7 @@ impl Entry<'_> {
             } else {
                 self.told.owes_change(was.says, self.matches)
                     && !self.told.is_dead_lettered(version)
+                    && !self.is_spared()
             };
             let heard = !self.muted.any() && !self.delivery.provisional;
             if superseded && !self.member.needs_every() && heard {
@@ -182,8 +132,10 @@ impl Entry<'_> {
         if says.status != Status::Firing || self.told.place == Place::InFlight {
             return;
         }
+        let spared = self.is_spared();
         self.desk.lanes.idle(self.slot, self.told);
-        if self.told.owes_change(says, true)
+        if !spared
+            && self.told.owes_change(says, true)
             && !self.muted.any()
             && !self.told.is_dead_lettered(says.version)
             && !self.member.needs_every()
@@ -204,7 +156,8 @@ impl Entry<'_> {
             && !self.told.open()
             && !self.told.is_skipped(says.version)
             && !self.member.needs_every();
-        if deaf && (self.matches || !self.told.is_blank()) {
+        let listed = self.matches && !self.member.is_fallback();
+        if deaf && (listed || !self.told.is_blank()) {
             self.told.close(says.version);
             self.mark();
         }
@@ -350,6 +303,8 @@ impl Entry<'_> {
         let (notification, since) = (self.write(content), self.since());
         let mut must_commit = self.told.begin(content.says, self.delivery.terms.repeat_interval);
         self.hear(|heard, view| must_commit |= heard.begin(view.shown()), false);
+        // A later start takes a fallback that is not listed for one that was never told.
+        must_commit |= self.member.is_fallback() && content.says.status == Status::Firing;
         if must_commit {
             self.mark();
         }

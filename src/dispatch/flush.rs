@@ -36,6 +36,7 @@ impl State {
         };
         group.queued = None;
         group.recheck = false;
+        group.call(now.wall);
         group.each((id, now), &mut self.desk, |entry| {
             entry.expire();
         });
@@ -60,7 +61,14 @@ impl State {
                     .group
                     .heard
                     .revise(|heard| alerts.contains_key(&heard.alert).then_some(heard));
-                let hidden = self.hidden(&group, at, &present, now.wall);
+                let (aside, call) = group.aside(at, &present.members, &self.desk.open, now.wall);
+                group.lines[at].group.call = call;
+                if !group.delivery.members[at].is_fallback()
+                    && group.leave_out(at, &aside, &present.members)
+                {
+                    self.desk.log.told(id.into(), &mut group.dirty);
+                }
+                let hidden = self.hidden(&group, at, (&present, aside), now.wall);
                 group.decide((id, now), at, (&present.members, hidden), &mut self.desk);
             }
             // Who was told elsewhere comes up again when that is old.
@@ -98,13 +106,13 @@ impl State {
         &self,
         group: &Group,
         at: usize,
-        present: &Present,
+        (present, aside): (&Present, Vec<AlertId>),
         now: Timestamp,
     ) -> Box<[AlertId]> {
         let heard = &group.lines[at].group.heard;
         let strangers =
             present.members.iter().filter(|shown| shown.lingers && !heard.is_open(shown.id));
-        let mut hidden: Vec<AlertId> = strangers.map(|shown| shown.id).collect();
+        let mut hidden: Vec<AlertId> = strangers.map(|shown| shown.id).chain(aside).collect();
         let target = group.delivery.members[at].id;
         for (alert, groups) in &present.elsewhere {
             let ended = present

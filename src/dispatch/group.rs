@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::{
     AlertId, GroupEntry, GroupId, GroupRecord, Heard, Hearing, RouteId, Slot, TargetId,
     entry::{Desk, Entry},
+    fallback::Turn,
     hearing::Wants,
     lane::Place,
     line::Line,
@@ -20,7 +21,7 @@ use super::{
     view::{Shown, View, visible},
 };
 use crate::{
-    alert::{Labels, Status, later},
+    alert::{Labels, NotificationReason, Status, later},
     clock::Moment,
 };
 
@@ -216,6 +217,7 @@ impl Group {
             muted: Mutes::default(),
             delivery: &self.delivery,
             member,
+            turn: Turn::Now,
             told: &mut line.told,
             group: Some(&mut line.group),
             content: content.as_ref(),
@@ -246,6 +248,14 @@ impl Group {
         }
         line.group.behind = false;
         let reason = line.group.heard.owed(visible(members, &hidden), wants);
+        let fallback = self.delivery.members[at].is_fallback();
+        let others_know =
+            |shown: &Shown| shown.status == Status::Resolved || self.was_told(shown.id, false);
+        let reason = reason.filter(|reason| {
+            let repeats = fallback && *reason == NotificationReason::Repeat;
+            !(repeats && visible(members, &hidden).all(others_know))
+        });
+        let line = &mut self.lines[at];
         if reason.is_none() && !wants.send_resolved {
             // An end that is left out is not told, but the next firing must not look like the last one.
             if line.group.heard.give_up(visible(members, &hidden)) {
@@ -269,7 +279,11 @@ impl Group {
                 }
                 return;
             }
-            (_, new) => line.group.owe(new, self.resumed_at, &mut line.told),
+            (_, new) => {
+                // A fallback is owed nothing before its turn comes.
+                let since = if fallback { now.wall } else { self.resumed_at };
+                line.group.owe(new, since, &mut line.told);
+            }
         }
         self.at((id, now), at, desk, |entry| entry.news(was.as_ref()));
     }
@@ -279,7 +293,8 @@ impl Group {
         let lines = self.delivery.members.iter().zip(&self.lines);
         let of = |(member, line): (&Member, &Line)| self.line_deadline(member, line);
         let own = if self.recheck { Some(Timestamp::UNIX_EPOCH) } else { self.next };
-        own.into_iter().chain(lines.filter_map(of)).min()
+        let calls = self.lines.iter().filter_map(|line| line.group.call);
+        own.into_iter().chain(lines.filter_map(of)).chain(calls).min()
     }
 
     /// When what is owed is given up.

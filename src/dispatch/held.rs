@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use super::{
     AlertId, AlertRecord, Phase, RouteId, Settings,
+    fallback::{Turn, turn},
     lane::Place,
-    link::Link,
+    link::{Link, Member},
     mute::Mutes,
     told::{Says, Told},
     view::Shown,
@@ -273,19 +274,29 @@ impl Held {
     /// When the first of a link's entries repeats or is given up.
     fn link_deadline(&self, link: &Link, says: Says) -> Option<Timestamp> {
         let repeat = link.delivery.terms.repeat_interval;
-        let of = |(member, told): (&super::link::Member, &Told)| {
+        let of = |(at, (member, told)): (usize, (&Member, &Told))| {
             let muted = link.muted.any() || link.delivery.mutes(member);
             if muted || member.needs_every() || told.place == Place::InFlight {
                 return None;
             }
+            let begin = match turn((&link.delivery, &link.told, at), Some((says, self.changed_at)))
+            {
+                Turn::Now => Timestamp::MIN,
+                Turn::At(begin) => begin,
+                Turn::Never => return None,
+            };
             if told.place == Place::Idle && !told.owes_change(says, link.matches) {
-                return told.repeat_at(says, repeat).filter(|_| link.matches);
+                let again = told.repeat_at(says, repeat).filter(|_| link.matches);
+                return again.map(|at| at.max(begin));
             }
             let lettered = says.status == Status::Firing && told.is_dead_lettered(says.version);
-            let since = told.owed_since(says, self.changed_at, repeat);
+            if told.place == Place::Idle && begin > Timestamp::MIN && !lettered {
+                return Some(begin);
+            }
+            let since = told.owed_since(says, self.changed_at, repeat).max(begin);
             (!lettered).then(|| later(since, member.recipient.limits.max_age))
         };
-        link.entries().filter_map(of).min()
+        link.entries().enumerate().filter_map(of).min()
     }
 
     /// Whether nothing more is to be expected of the alert.

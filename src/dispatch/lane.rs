@@ -4,6 +4,8 @@
 //! reached: the entry of the notification log knows whether it counts (`Place`), and a mark there
 //! keeps it from being queued twice.
 
+mod resolves;
+
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
@@ -250,6 +252,20 @@ impl Lanes {
         None
     }
 
+    /// Puts back what was popped and not looked at.
+    pub(super) fn unpop(&mut self, Popped { slot, from, token }: Popped, now: Instant) {
+        let lane = self.lane(slot.target);
+        match from {
+            Place::Ready => lane.ready.push_front(slot),
+            Place::Held => {
+                lane.draining += 1;
+                lane.held.push_front(slot);
+            }
+            Place::Waiting => lane.rush.push_front(Timer { at: now, token, slot }),
+            Place::Idle | Place::InFlight => {}
+        }
+    }
+
     /// The next slot that may be held.
     pub(super) fn pop_held(&mut self, target: TargetId) -> Option<Popped> {
         let lane = self.lane(target);
@@ -264,62 +280,6 @@ impl Lanes {
         !lane.ready.is_empty()
             || (lane.draining > 0 && !lane.held.is_empty())
             || !lane.rush.is_empty()
-    }
-
-    /// Counts a slot among the resolves that are owed, or no more. Returns how many there are then, if
-    /// it is new among them.
-    pub(super) fn count_resolve(
-        &mut self,
-        slot: Slot,
-        told: &mut Told,
-        owed: bool,
-    ) -> Option<usize> {
-        let lane = self.lane(slot.target);
-        if owed == (told.marks & RESOLVE != 0) {
-            return None;
-        }
-        told.marks ^= RESOLVE;
-        if !owed {
-            lane.resolves_owed -= 1;
-            return None;
-        }
-        lane.resolves_owed += 1;
-        if told.marks & IN_RESOLVES == 0 {
-            told.marks |= IN_RESOLVES;
-            lane.resolves.push_back(slot);
-            if lane.overflows() {
-                self.crowded.insert(slot.target);
-            }
-        }
-        Some(self.lane(slot.target).resolves_owed)
-    }
-
-    /// How many resolves are owed.
-    pub(super) fn resolves_owed(&self, target: TargetId) -> usize {
-        self.all[target.0 as usize].resolves_owed
-    }
-
-    /// The resolve that is owed longest, perhaps; how many to try at most.
-    pub(super) fn pop_resolve(&mut self, target: TargetId) -> Option<Slot> {
-        self.lane(target).resolves.pop_front()
-    }
-
-    /// The slot is out of the list of resolves. Returns whether it still counts; if it is in flight it
-    /// goes to the end of the list.
-    pub(super) fn popped_resolve(&mut self, slot: Slot, told: &mut Told) -> bool {
-        told.marks &= !IN_RESOLVES;
-        let counts = told.marks & RESOLVE != 0;
-        if counts && told.place == Place::InFlight {
-            told.marks |= IN_RESOLVES;
-            self.lane(slot.target).resolves.push_back(slot);
-            return false;
-        }
-        counts
-    }
-
-    /// How many there may be in the list of resolves.
-    pub(super) fn resolves(&self, target: TargetId) -> usize {
-        self.all[target.0 as usize].resolves.len()
     }
 
     /// What the target is owed.

@@ -3,6 +3,7 @@
 use super::{
     Slot, Why,
     entry::{Desk, Entry},
+    fallback::Turn,
     lane::Place,
     link::{Delivery, Member},
     mute::Mutes,
@@ -31,8 +32,11 @@ impl Leaving<'_> {
         let in_flight = self.told.place == Place::InFlight;
         let open = self.told.open() || (in_flight && says.status == Status::Firing);
         let given_up = says.status == Status::Resolved && self.told.is_skipped(says.version);
-        let owed =
-            !self.stale && !self.delivery.provisional && self.told.owes_change(says, self.matches);
+        let spared = self.member.is_fallback() && self.told.place == Place::Idle;
+        let owed = !self.stale
+            && !self.delivery.provisional
+            && !spared
+            && self.told.owes_change(says, self.matches);
         desk.lanes.leave(self.slot, &mut self.told);
         if (open && !given_up) || owed {
             let mut entry = Entry {
@@ -41,6 +45,7 @@ impl Leaving<'_> {
                 muted: Mutes::default(),
                 delivery: self.delivery,
                 member: self.member,
+                turn: Turn::Now,
                 told: &mut self.told,
                 group: None,
                 content: Some(content),

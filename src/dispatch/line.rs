@@ -33,6 +33,8 @@ pub(super) struct GroupTold {
     lettered: Option<u64>,
     /// What it is owed is to be decided anew.
     pub(super) behind: bool,
+    /// A fallback's next turn.
+    pub(super) call: Option<Timestamp>,
 }
 
 // === impl Line ===

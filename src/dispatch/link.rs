@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    GroupId, Recipient, RouteId, RouteTerms, TargetId,
+    GroupId, Recipient, Role, RouteId, RouteTerms, TargetId,
     lane::Place,
     mute::Mutes,
     told::{Demand, Says, Told},
@@ -45,6 +45,17 @@ pub(super) struct Delivery {
     pub(super) provisional: bool,
     /// Sorted by target number.
     pub(super) members: Box<[Member]>,
+    /// On a route with a fallback: whom it tells otherwise.
+    pub(super) regulars: Regulars,
+}
+
+/// The regular targets of a route with a fallback, the part that is told in another way included.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Regulars {
+    /// Those that are not suspended.
+    pub(super) active: Box<[TargetId]>,
+    /// All of them have every transition in a queue of their own.
+    pub(super) queued: bool,
 }
 
 /// One recipient of a route.
@@ -71,7 +82,8 @@ impl Delivery {
     /// Puts the members in order.
     pub(super) fn new(key: RouteKey, terms: RouteTerms, mut members: Vec<Member>) -> Self {
         members.sort_by_key(|member| member.id);
-        Self { key, terms, provisional: false, members: members.into() }
+        let regulars = Regulars::default();
+        Self { key, terms, provisional: false, members: members.into(), regulars }
     }
 
     pub(super) fn find(&self, target: TargetId) -> Option<usize> {
@@ -97,6 +109,7 @@ impl Delivery {
         self.terms == other.terms
             && self.provisional == other.provisional
             && self.members == other.members
+            && self.regulars == other.regulars
     }
 }
 
@@ -104,7 +117,12 @@ impl Delivery {
 
 impl Member {
     pub(super) fn needs_every(&self) -> bool {
-        self.recipient.limits.semantics == Semantics::Every
+        self.recipient.limits.semantics == Semantics::Every && !self.is_fallback()
+    }
+
+    /// It is told when nobody else could be: the latest state only.
+    pub(super) fn is_fallback(&self) -> bool {
+        self.recipient.role == Role::Fallback
     }
 }
 
@@ -164,6 +182,7 @@ impl Link {
     ) -> (Vec<(usize, Told)>, bool) {
         let (matches, mut joined) = (self.matches, false);
         let old = std::mem::replace(&mut self.delivery, delivery.clone());
+        let released = old.stands_in() && !delivery.stands_in();
         let mut left: Vec<Option<Told>> =
             std::mem::take(&mut self.told).into_iter().map(Some).collect();
         self.told = delivery
@@ -184,6 +203,9 @@ impl Link {
                 // Nobody was told in another way, as far as an earlier process is concerned.
                 if new.needs_every() && old.provisional {
                     told.is_certain();
+                }
+                if released {
+                    told.reopen(joining.now);
                 }
                 told
             })
@@ -248,7 +270,10 @@ impl Link {
 
 impl Joining {
     fn entry(&self, member: &Member, wanted: bool) -> Told {
-        if self.restored && wanted && !member.needs_every() {
+        if member.is_fallback() {
+            // The log names every one that may have been told.
+            Told::default()
+        } else if self.restored && wanted && !member.needs_every() {
             if self.silenced { Told::deaf(self.says) } else { Told::unknown() }
         } else {
             Told::joining(self.says, self.now)

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    AlertId, Ended, Fact, Queued, RouteTold, State, Subject, ToldRecord, held::Held, link::Link,
+    AlertId, Ended, Fact, Queued, RouteTold, State, Subject, ToldRecord,
+    held::Held,
+    link::{Link, Member},
     told::Told,
 };
 use crate::publish::{Silence, SilenceId};
@@ -104,14 +106,16 @@ impl State {
 /// The notification log's record of an alert.
 fn record(held: &Held) -> ToldRecord {
     let route = |link: &Link| {
-        let looked_for = link.is_looked_for();
-        let said = |told: &Told| {
+        let looked_for = |member: &Member| link.is_looked_for() && !member.is_fallback();
+        let said = |member: &Member, told: &Told| {
+            let looked_for = looked_for(member);
             let known = !told.is_unknown() || (!looked_for && told.may_know());
             known && (link.matches || !told.is_blank())
         };
-        let entries = link.entries().filter(|(_, told)| said(told)).map(|(member, told)| {
+        let entries = link.entries().filter(|(member, told)| said(member, told));
+        let entries = entries.map(|(member, told)| {
             let recipient = &member.recipient;
-            told.record(recipient.target.clone(), recipient.uid.clone(), looked_for)
+            told.record(recipient.target.clone(), recipient.uid.clone(), looked_for(member))
         });
         RouteTold { route: link.delivery.key.clone(), entries: entries.collect() }
     };

@@ -135,6 +135,8 @@ impl Writer {
             external_url: self.external_url.clone(),
             at: now,
             members,
+            fallback: member.is_fallback(),
+            digest: false,
         })
     }
 

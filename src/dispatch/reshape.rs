@@ -11,8 +11,9 @@ use hashbrown::HashMap;
 use jiff::Timestamp;
 
 use super::{
-    AlertId, GroupId, Owed, Plan, RouteId, RouteTerms, Slot, State,
+    AlertId, GroupId, Heard, Hearing, Owed, Plan, RouteId, RouteTerms, Slot, State,
     entry::Entry,
+    fallback::Turn,
     group::Group,
     held::Held,
     lane::Place,
@@ -175,7 +176,10 @@ impl State {
                     drains.all(|group| !group.tells(member.id, **alert, now))
                 };
                 let unsure: Vec<AlertId> = suspects.iter().filter(is_stranger).copied().collect();
-                line.group.heard.suspect(&unsure);
+                // The log names every fallback that may have been told.
+                if !member.is_fallback() {
+                    line.group.heard.suspect(&unsure);
+                }
             }
             self.groups.insert(id, group);
         }
@@ -211,6 +215,7 @@ impl State {
             muted: Mutes::default(),
             delivery: old,
             member: &member,
+            turn: Turn::Now,
             told: &mut line.told,
             group: None,
             content: Some(&content),
@@ -244,6 +249,7 @@ impl Group {
     /// the same UID; recipients that left are returned.
     fn follow(&mut self, delivery: &Arc<Delivery>, now: Moment) -> Vec<(Member, Line)> {
         let old = std::mem::replace(&mut self.delivery, delivery.clone());
+        let released = old.stands_in() && !delivery.stands_in();
         let lines = std::mem::take(&mut self.lines).into_iter().map(Some);
         let mut left: Vec<Option<Line>> = lines.collect();
         self.lines = delivery
@@ -259,9 +265,18 @@ impl Group {
                         if was_muted && !delivery.mutes(new) {
                             line.told.resume(now.wall);
                         }
+                        if released {
+                            let left_out = |heard: Heard| heard.what == Hearing::Skipped;
+                            line.group.heard.revise(|heard| (!left_out(heard)).then_some(heard));
+                        }
+                        line.group.behind |= released || new.is_fallback();
                         line
                     }
-                    None if old.provisional => Line::default(),
+                    None if old.provisional => {
+                        let mut line = Line::default();
+                        line.group.behind = new.is_fallback();
+                        line
+                    }
                     None => Line::joining(now.wall),
                 }
             })

@@ -67,7 +67,7 @@ impl State {
         Next::More
     }
 
-    fn consider(
+    pub(super) fn consider(
         &mut self,
         popped: Popped,
         now: Moment,
@@ -130,6 +130,7 @@ impl State {
             }
         });
         if landed.is_some() {
+            self.give_way(slot, now);
             self.bound_resolves(now);
             self.rearrange(slot.subject, true);
         }
@@ -308,7 +309,7 @@ impl Entry<'_> {
     /// A later start does not look for those who may know if the route does not want the alert, so the
     /// log names them, attempts under way included; when one ends it must be written anew.
     fn mark_unlooked_for(&mut self) {
-        if !self.matches || self.delivery.terms.suspended {
+        if !self.matches || self.delivery.terms.suspended || self.member.is_fallback() {
             self.mark();
         }
     }

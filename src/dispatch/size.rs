@@ -12,7 +12,7 @@ const ENTRY: usize = 112;
 /// What a group takes beside its labels: its place in the books.
 pub(super) const GROUP: usize = 448;
 /// What is kept of one target of a group.
-pub(super) const LINE: usize = 208;
+pub(super) const LINE: usize = 224;
 /// What is kept of one member of a group by each target that heard of it.
 pub(super) const HEARD: usize = 32;
 /// What an alert takes where a route's inhibition rules have a place for it.
@@ -21,7 +21,7 @@ const RULED: usize = 256;
 const RESERVE: usize = 16;
 
 /// Bytes that an alert takes, roughly, erring upwards.
-fn size(alert: &Alert) -> usize {
+pub(super) fn size(alert: &Alert) -> usize {
     let pairs = alert.labels.iter().chain(alert.annotations.iter());
     let texts = pairs.map(|(name, value)| PAIR + name.len() + value.len());
     FIXED + alert.generator_url.len() + texts.sum::<usize>()

@@ -1,6 +1,9 @@
 //! The state machine.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+};
 
 use hashbrown::HashMap;
 use jiff::Timestamp;
@@ -80,6 +83,7 @@ impl State {
             log: Log::default(),
             writer: Writer::new(settings.external_url.clone()),
             over: Vec::new(),
+            open: HashSet::new(),
             suppressed: [0; Mute::ALL.len()],
         };
         Self {

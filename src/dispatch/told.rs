@@ -350,6 +350,14 @@ impl Told {
         self.skipped = version;
     }
 
+    /// What was left out is owed again, from now on.
+    pub(super) fn reopen(&mut self, now: Timestamp) {
+        if self.skipped != 0 && self.last.is_none_or(|last| last.version != self.skipped) {
+            self.skipped = 0;
+            self.postpone(now);
+        }
+    }
+
     /// This version was told in another way: not again before it repeats.
     pub(super) fn pass(&mut self, version: u32, other: &Self) {
         self.skipped = version;

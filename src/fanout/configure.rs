@@ -5,11 +5,11 @@ use std::{collections::BTreeSet, sync::Arc};
 use tracing::{debug, info};
 
 use super::{
-    desk::Shared,
+    desk::{Desk, Shared},
     policy::{recipients, uid},
 };
 use crate::{
-    api::TargetKey,
+    api::{CircuitState, TargetKey},
     clock::Moment,
     delivery::Transport,
     registry::{Snapshot, TargetEntry},
@@ -48,6 +48,7 @@ impl<T: Transport> Shared<T> {
         desk.snapshot = snapshot;
         let Snapshot { targets, .. } = &*desk.snapshot.clone();
         desk.trials.retain(|key, _| targets.contains_key(key));
+        desk.digests.retain(|key, _| targets.contains_key(key));
         desk.resumed.retain(|key, _| targets.contains_key(key));
         for key in &turns.resumed {
             desk.resumed.insert(key.clone(), now.wall);
@@ -55,6 +56,7 @@ impl<T: Transport> Shared<T> {
         let renewed = desk.state.recovered(&turns.renewed);
         self.submit(&mut desk, true);
         self.release(&mut desk, owed);
+        self.follow_circuits(&mut desk);
         self.count_held(&mut desk);
         drop(desk);
         self.listed.cancel();
@@ -86,14 +88,27 @@ impl<T: Transport> Shared<T> {
         }
     }
 
-    /// Targets are well again, or their circuit may be tried.
+    /// Tells the state which circuits are open, as far as a fallback depends on them.
+    pub(super) fn follow_circuits(&self, desk: &mut Desk) {
+        let watched: Vec<TargetKey> = desk.state.watched().cloned().collect();
+        let (snapshot, now) = (desk.snapshot.clone(), Moment::now());
+        for key in watched {
+            let Some(target) = snapshot.target(&key) else { continue };
+            let open = target.live.circuit() == CircuitState::Open;
+            let owed = desk.state.circuit(&key, open, now);
+            self.release(desk, owed);
+        }
+    }
+
+    /// Targets are well again, or their circuit turned.
     pub(super) fn recover(&self, keys: &BTreeSet<TargetKey>) {
         let mut desk = self.desk();
         let closed = |key: &&TargetKey| {
             let target = desk.snapshot.target(key);
-            target.is_some_and(|it| it.live.circuit() == crate::api::CircuitState::Closed)
+            target.is_some_and(|it| it.live.circuit() == CircuitState::Closed)
         };
         let well: BTreeSet<TargetKey> = keys.iter().filter(closed).cloned().collect();
+        self.follow_circuits(&mut desk);
         let work = desk.state.recovered(&well);
         for key in &well {
             desk.trials.remove(key);

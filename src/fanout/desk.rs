@@ -75,6 +75,8 @@ pub(super) struct Desk {
     /// How often a notification could not be made, by its id.
     pub(super) unusable: HashMap<Arc<str>, u8>,
     pub(super) limits: LastLimits,
+    /// Alerts in one digest where a larger one was refused.
+    pub(super) digests: HashMap<TargetKey, usize>,
 }
 
 // === impl Desk ===
@@ -94,6 +96,7 @@ impl Desk {
             resumed: HashMap::new(),
             unusable: HashMap::new(),
             limits: LastLimits::default(),
+            digests: HashMap::new(),
         }
     }
 }

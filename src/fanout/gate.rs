@@ -12,6 +12,7 @@ use tokio::{
 };
 
 use crate::{
+    api::Overflow,
     clock::Moment,
     registry::{Admission, Live, Target, Trial},
 };
@@ -69,6 +70,19 @@ pub(crate) fn token(target: &Target, now: Instant) -> Result<(), Instant> {
         Some(limit) => target.live.take_token(limit, now),
         None => Ok(()),
     }
+}
+
+/// Whether what the target is owed beyond its rate goes out as one message, and no other token is left.
+pub(crate) fn sums_up(target: &Target, now: Instant) -> bool {
+    let Some(limit) = target.policy.rate.as_ref() else { return false };
+    if target.policy.overflow != Overflow::Digest {
+        return false;
+    }
+    let left = target.live.take_token(limit, now).is_ok();
+    if left {
+        target.live.return_token(limit);
+    }
+    !left
 }
 
 /// Gives back a token that nothing was sent with.

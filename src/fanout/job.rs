@@ -33,8 +33,8 @@ pub(super) struct Job<T> {
 
 /// Where a notification comes from, and where its outcome belongs.
 pub(super) enum Work {
-    /// It is owed, and goes out once this is on disk.
-    Slot(Ticket, Option<Seq>),
+    /// It is owed, or several are that go out as one, once this is on disk.
+    Slot(Vec<Ticket>, Option<Seq>),
     /// It waited on disk.
     Record(Record),
 }
@@ -93,9 +93,11 @@ impl<T: Transport> Job<T> {
 impl<T> Shared<T> {
     /// What must be on disk before a notification may go out; `None`: nothing. The disk may say that the
     /// target surely heard nothing of this, or not know yet what it was told last.
-    pub(super) fn must_be_durable(&self, desk: &mut Desk, ticket: &Ticket) -> Option<Seq> {
+    pub(super) fn must_be_durable(&self, desk: &mut Desk, tickets: &[Ticket]) -> Option<Seq> {
         let durable = self.backlog().store().durable_seq();
-        let needed = ticket.must_commit() || desk.unsaved.has(ticket.slot(), durable);
+        let mut needs =
+            |ticket: &Ticket| ticket.must_commit() || desk.unsaved.has(ticket.slot(), durable);
+        let needed = tickets.iter().any(&mut needs);
         needed.then(|| self.submit(desk, false))
     }
 }
@@ -106,7 +108,7 @@ impl Work {
     /// The route; `None` for what was published.
     pub(super) fn route(&self) -> Option<&RouteKey> {
         match self {
-            Self::Slot(ticket, _) => Some(ticket.route()),
+            Self::Slot(tickets, _) => tickets.first().map(Ticket::route),
             Self::Record(record) => record.route(),
         }
     }
@@ -114,7 +116,7 @@ impl Work {
     /// Attempts that failed so far.
     pub(super) fn attempts(&self) -> u32 {
         match self {
-            Self::Slot(ticket, _) => ticket.attempts(),
+            Self::Slot(tickets, _) => tickets.iter().map(Ticket::attempts).max().unwrap_or(0),
             Self::Record(record) => record.queued.attempts,
         }
     }

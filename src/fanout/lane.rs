@@ -68,7 +68,7 @@ pub(super) enum Step<T> {
 /// What was found to send.
 pub(super) enum Found {
     /// What is owed, and what must be on disk before it may go out.
-    Slot(Arc<Notification>, Ticket, Option<Seq>),
+    Slot(Arc<Notification>, Vec<Ticket>, Option<Seq>),
     Record(Record),
     /// Nothing yet: others have their turn, then look again.
     Again,
@@ -194,8 +194,8 @@ impl<T: Transport> Lane<T> {
         let due = trial_at.is_none_or(|at| at <= now.mono);
         let view = View { snapshot: &snapshot, target, now, trial: due || pass.trial.is_some() };
         match self.find(view) {
-            Found::Slot(notification, ticket, needed) => {
-                self.start(view, pass, notification, Work::Slot(ticket, needed))
+            Found::Slot(notification, tickets, needed) => {
+                self.start(view, pass, notification, Work::Slot(tickets, needed))
             }
             Found::Record(record) => {
                 let notification = record.queued.notification.clone();
@@ -263,8 +263,13 @@ impl<T: Transport> Lane<T> {
                         let next = now.mono + target.health.unhealthy_interval;
                         desk.trials.insert(self.key.clone(), next);
                     }
-                    let needed = shared.must_be_durable(&mut desk, &ticket);
-                    return Found::Slot(notification, ticket, needed);
+                    let (notification, tickets) = if tried {
+                        (notification, vec![ticket])
+                    } else {
+                        desk.sum_up((notification, ticket), view)
+                    };
+                    let needed = shared.must_be_durable(&mut desk, &tickets);
+                    return Found::Slot(notification, tickets, needed);
                 }
                 Next::More => return Found::Again,
                 Next::Nothing if !(trial && self.holding) => return Found::Nothing,

@@ -8,7 +8,9 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::{muting_series::MutingSeries, owed_series::OwedSeries, series::SeriesTable};
+use super::{
+    marks::Marks, muting_series::MutingSeries, owed_series::OwedSeries, series::SeriesTable,
+};
 use crate::{
     alert::Status,
     api::{TargetKey, TargetType},
@@ -21,7 +23,7 @@ type Labels2 = [(&'static str, &'static str); 2];
 
 const BUCKETS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
-const KINDS: usize = TargetType::ALL.len();
+pub(super) const KINDS: usize = TargetType::ALL.len();
 
 /// How a publish ended, as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +80,7 @@ pub struct Metrics {
     notifications: [[Counter; NotificationOutcome::ALL.len()]; KINDS],
     alerts: [Gauge; 2],
     dead_letters: [Counter; DeadReason::ALL.len()],
+    pub(crate) marks: Marks,
     owed: OwedSeries,
     pub(crate) muting: MutingSeries,
 }
@@ -164,6 +167,7 @@ impl Metrics {
             failure: Counter::default(),
             targets: TargetType::ALL
                 .map(|kind| targets.get_or_create_owned(&[("type", kind.as_str())])),
+            marks: Marks::register(registry),
             notifications: TargetType::ALL.map(|kind| {
                 NotificationOutcome::ALL.map(|outcome| {
                     notifications.get_or_create_owned(&[
@@ -285,7 +289,7 @@ impl Metrics {
 }
 
 /// Position in [`TargetType::ALL`].
-const fn index(kind: TargetType) -> usize {
+pub(super) const fn index(kind: TargetType) -> usize {
     match kind {
         TargetType::Webhook => 0,
         TargetType::Slack => 1,
@@ -327,6 +331,8 @@ mod tests {
             "fanfare_notifications_total{type=\"Slack\",outcome=\"expired\"} 0",
             "fanfare_dead_letters_total{reason=\"max_age\"} 0",
             "fanfare_owed_notifications 0",
+            "fanfare_fallbacks_total{type=\"Slack\"} 0",
+            "fanfare_digests_total{type=\"Slack\"} 0",
         ] {
             assert!(text.contains(line), "{line} is missing from\n{text}");
         }

@@ -88,6 +88,8 @@ impl Notice {
             reason,
             external_url: self.external_url.clone(),
             at: self.at,
+            fallback: false,
+            digest: false,
         })
     }
 }

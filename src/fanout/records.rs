@@ -98,12 +98,16 @@ impl About<'_> {
             Some(member) => &member.alert.labels,
             None => &self.notification.group_labels,
         };
+        let alert = if self.notification.digest {
+            Some(format!("{} alerts in one message", self.notification.members.len()).into())
+        } else {
+            let name = self.notification.alert_name();
+            (!name.is_empty()).then(|| name.into())
+        };
         AttemptRecord {
             at,
             fingerprint: labels.fingerprint(),
-            alert: Some(self.notification.alert_name())
-                .filter(|name| !name.is_empty())
-                .map(Arc::from),
+            alert,
             notification: self.notification.id.clone(),
             status: self.notification.status,
             target: self.target.clone(),

@@ -137,6 +137,8 @@ fn reminder(target: &Target, members: Vec<Member>, at: Timestamp) -> Notificatio
         reason: NotificationReason::Repeat,
         external_url: "".into(),
         at,
+        fallback: false,
+        digest: false,
     }
 }
 

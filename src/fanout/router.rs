@@ -151,6 +151,7 @@ impl<T: Transport> Shared<T> {
     fn show(&self) {
         let mut desk = self.desk();
         self.count_held(&mut desk);
+        self.follow_circuits(&mut desk);
         let mut owed = desk.state.owed();
         let snapshot = desk.snapshot.clone();
         drop(desk);

@@ -106,8 +106,8 @@ impl<T> Shared<T> {
         if let Settled::Blocked { .. } = settled {
             self.desk().resumed.insert(target.key.clone(), now.wall);
         }
-        let ticket = match work {
-            Work::Slot(ticket, _) => ticket,
+        let tickets = match work {
+            Work::Slot(tickets, _) => tickets,
             Work::Record(record) => {
                 return self.settle_record(target, record, (settled, attempt), history);
             }
@@ -118,9 +118,12 @@ impl<T> Shared<T> {
         }
         desk.outcomes.push(history);
         if settled == Settled::Delivered {
-            desk.unsaved.delivered(ticket.slot());
+            self.courier.metrics().marks.told(target.kind, notification);
+            for ticket in &tickets {
+                desk.unsaved.delivered(ticket.slot());
+            }
         }
-        let settlement = desk.state.settle(ticket, settled, now);
+        let settlement = desk.settle_all(target, tickets, settled, now);
         let last = Last::of(attempt);
         self.note(&mut desk, settlement.ended, Some((&last, None)));
         drop(desk);
@@ -194,14 +197,14 @@ impl<T> Shared<T> {
         let given_up = times >= UNUSABLE;
         let last = Last { message: "it could not be rendered".into(), status_code: None };
         match work {
-            Work::Slot(ticket, _) => {
-                let settled = if given_up {
+            Work::Slot(tickets, _) => {
+                let settled = if given_up || tickets.len() > 1 {
                     Settled::Rejected
                 } else {
                     Settled::Failed { maybe_told: true, retry_in: UNUSABLE_PAUSE }
                 };
                 let mut desk = self.desk();
-                let settlement = desk.state.settle(ticket, settled, now);
+                let settlement = desk.settle_all(target, tickets, settled, now);
                 let reason = given_up.then_some(DeadReason::Unusable);
                 self.note(&mut desk, settlement.ended, Some((&last, reason)));
                 drop(desk);
@@ -241,8 +244,9 @@ impl<T> Shared<T> {
     /// Taken but not sent: the disk failed, and the process ends.
     pub(super) fn give_back(&self, work: Work) -> Ended {
         match work {
-            Work::Slot(ticket, _) => {
-                self.desk().state.put_back(ticket, Moment::now());
+            Work::Slot(tickets, _) => {
+                let (mut desk, now) = (self.desk(), Moment::now());
+                tickets.into_iter().rev().for_each(|ticket| desk.state.put_back(ticket, now));
                 Ended::Slot
             }
             Work::Record(record) => {

@@ -123,8 +123,8 @@ impl Monitor {
         &self.changes
     }
 
-    /// Targets that became Healthy or Degraded, or whose circuit may be tried or is closed again: what
-    /// they are owed is worth a try.
+    /// Targets that became Healthy or Degraded, or whose circuit turned: what they are owed may be worth a try,
+    /// or their fallback's turn may have come.
     #[must_use]
     pub fn recovered(&self) -> &Changes {
         &self.recovered
@@ -185,6 +185,7 @@ impl Monitor {
         match (turn.from, state) {
             (CircuitState::Closed, CircuitState::Open) => {
                 warn!(to = %target.key, why = turn.why, "Circuit open: nothing is sent for a while");
+                self.recovered.mark(&target.key);
             }
             (_, CircuitState::Closed) => {
                 info!(to = %target.key, "Circuit closed");

@@ -114,6 +114,8 @@ pub(super) fn notification(id: &str) -> Arc<Notification> {
         reason: NotificationReason::First,
         external_url: "".into(),
         at: at(1_001),
+        fallback: false,
+        digest: false,
     })
 }
 

@@ -320,6 +320,8 @@ fn rendered_webhooks_are_those_of_alertmanager() {
             },
             external_url: "http://alertmanager.example.com".into(),
             at: now(),
+            fallback: false,
+            digest: false,
         };
         let rendered = String::from_utf8(webhook::render(&notification)).unwrap();
         assert_eq!(serde_json::from_str::<Value>(&rendered).unwrap(), expected, "{name}");

@@ -4,7 +4,9 @@
 mod bed;
 mod builder;
 mod circuit;
+mod digest;
 mod durable;
+mod fallback;
 mod hold;
 mod idempotent;
 mod lanes;

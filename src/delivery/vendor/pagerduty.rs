@@ -123,7 +123,11 @@ fn trigger(target: &Target, notification: &Notification) -> Map<String, Value> {
     field("component", text::first(&alert.labels, &["job", "service", "container"]));
     field("group", alert.label("namespace"));
     field("class", alert.label("alertname"));
-    payload.insert("custom_details".to_owned(), details(notification, lead));
+    let mut details = details(notification, lead);
+    if notification.fallback {
+        details["fallback"] = text::FALLBACK.into();
+    }
+    payload.insert("custom_details".to_owned(), details);
     event.insert("payload".to_owned(), Value::Object(payload));
     event
 }

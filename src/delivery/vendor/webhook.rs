@@ -74,10 +74,10 @@ impl Vendor for Webhook {
     }
 }
 
-/// The native body. Fields are only ever added.
+/// The native body. Fields are only ever added; `fallback` and `digest` are there only where they are true.
 fn native(notification: &Notification) -> Value {
     let members = &notification.members;
-    json!({
+    let mut body = json!({
         "type": format!("alert.{}", notification.status.as_str()),
         "timestamp": text::time(notification.at),
         "data": {
@@ -93,7 +93,13 @@ fn native(notification: &Notification) -> Value {
             "externalURL": &*notification.external_url,
             "alerts": members.iter().map(alert).collect::<Vec<_>>(),
         },
-    })
+    });
+    for (name, holds) in [("fallback", notification.fallback), ("digest", notification.digest)] {
+        if holds {
+            body["data"][name] = true.into();
+        }
+    }
+    body
 }
 
 fn alert(member: &Member) -> Value {

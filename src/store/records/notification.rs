@@ -16,6 +16,11 @@ codes!(reason_code, reason, NotificationReason {
     Repeat = 5,
 });
 
+/// Beside the reason: the notification goes to a fallback.
+const FALLBACK: u8 = 0x40;
+/// Beside the reason: it sums several groups up.
+const DIGEST: u8 = 0x80;
+
 /// Bytes that an alert takes at least, with its status.
 const MEMBER: usize = 10;
 
@@ -25,7 +30,9 @@ pub(super) fn write_notification(to: &mut Encoder, notification: &Notification) 
     to.text(&notification.incident_key);
     to.text(&notification.receiver);
     to.byte(status_code(notification.status));
-    to.byte(reason_code(notification.reason));
+    let fallback = if notification.fallback { FALLBACK } else { 0 };
+    let digest = if notification.digest { DIGEST } else { 0 };
+    to.byte(reason_code(notification.reason) | fallback | digest);
     to.text(&notification.external_url);
     to.time(notification.at);
     write_labels(to, &notification.group_labels);
@@ -37,13 +44,21 @@ pub(super) fn write_notification(to: &mut Encoder, notification: &Notification) 
 }
 
 pub(super) fn read_notification(from: &mut Decoder<'_>) -> Result<Notification, Malformed> {
+    let id = from.shared()?;
+    let group_key = from.shared()?;
+    let incident_key = from.shared()?;
+    let receiver = from.shared()?;
+    let status = status(from.byte()?)?;
+    let marks = from.byte()?;
     Ok(Notification {
-        id: from.shared()?,
-        group_key: from.shared()?,
-        incident_key: from.shared()?,
-        receiver: from.shared()?,
-        status: status(from.byte()?)?,
-        reason: reason(from.byte()?)?,
+        id,
+        group_key,
+        incident_key,
+        receiver,
+        status,
+        reason: reason(marks & !(FALLBACK | DIGEST))?,
+        fallback: marks & FALLBACK != 0,
+        digest: marks & DIGEST != 0,
         external_url: from.shared()?,
         at: from.time()?,
         group_labels: read_labels(from)?,

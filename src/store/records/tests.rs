@@ -154,8 +154,9 @@ pub(in crate::store) fn notification() -> impl Strategy<Value = Notification> {
         Just(NotificationReason::AllResolved),
         Just(NotificationReason::Repeat),
     ];
-    (texts, status(), members, labels(), reason, time()).prop_map(
-        |(texts, status, members, group_labels, reason, at)| Notification {
+    let marks = (any::<bool>(), any::<bool>());
+    (texts, status(), members, labels(), reason, time(), marks).prop_map(
+        |(texts, status, members, group_labels, reason, at, (fallback, digest))| Notification {
             id: texts.0.into(),
             group_key: texts.1.into(),
             incident_key: texts.2.into(),
@@ -166,6 +167,8 @@ pub(in crate::store) fn notification() -> impl Strategy<Value = Notification> {
             reason,
             external_url: texts.4.into(),
             at,
+            fallback,
+            digest,
         },
     )
 }

@@ -94,6 +94,8 @@ fn notification(case: &Value) -> Notification {
         group_labels: labels(&case["group"]),
         reason: REASONS.into_iter().find(|one| case["reason"] == one.as_str()).unwrap(),
         external_url: text("external"),
+        digest: false,
+        fallback: false,
         at: Timestamp::UNIX_EPOCH,
     }
 }

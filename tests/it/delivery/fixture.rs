@@ -189,6 +189,8 @@ pub(super) fn about(members: Vec<(Alert, Status)>) -> Notification {
         reason: NotificationReason::First,
         external_url: "".into(),
         at: time(AT),
+        fallback: false,
+        digest: false,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use fanfare::{
-    alert::{Notification, Status},
+    alert::{Alert, Labels, Notification, Status},
     delivery::Client,
 };
 use serde_json::{Value, json};
@@ -220,4 +220,44 @@ async fn an_alert_without_any_text_is_told_all_the_same() {
     bare.generator_url = "".into();
     let body = posted(&client(), about(vec![(bare, Status::Firing)])).await;
     assert_eq!(body["text"], "[FIRING] alert");
+}
+
+/// An alert of this name with this summary.
+fn named(name: &str, summary: &str) -> Alert {
+    Alert {
+        labels: Labels::from_iter([("alertname", name)]),
+        annotations: Labels::from_iter([("summary", summary)]),
+        ..alert()
+    }
+}
+
+#[tokio::test]
+async fn a_digest_names_its_alerts_and_counts_the_rest() {
+    let client = client();
+    let alerts = (0..1_000).map(|number| {
+        let status = if number % 4 == 0 { Status::Resolved } else { Status::Firing };
+        let alert = named(&format!("Alert{}", number % 40), &"<&>".repeat(200));
+        (alert, status)
+    });
+    let digest = Notification { digest: true, fallback: true, ..about(alerts.collect()) };
+    let body = posted(&client, digest).await;
+    let whole = body.to_string();
+    assert!(whole.contains("1000 alerts: 750 firing, 250 resolved"), "{whole}");
+    assert!(whole.contains("*Alert1* ×25") && whole.contains("and 15 other names"), "{whole}");
+    assert!(whole.contains("fallback") && whole.contains("more"), "{whole}");
+    let few = [("DiskFull", Status::Firing), ("HighLoad", Status::Resolved)];
+    let few = few.map(|(name, status)| (named(name, "what is wrong"), status));
+    let body = posted(&client, Notification { digest: true, ..about(few.into()) }).await;
+    let whole = body.to_string();
+    assert!(whole.contains("• firing: DiskFull: what is wrong"), "{whole}");
+    assert!(whole.contains("• resolved: HighLoad: what is wrong"), "{whole}");
+    assert!(!whole.contains(" more") && !whole.contains("×"), "{whole}");
+}
+
+#[tokio::test]
+async fn what_goes_to_a_fallback_says_so() {
+    let body = posted(&client(), Notification { fallback: true, ..firing() }).await;
+    assert!(body["text"].as_str().unwrap().starts_with("[FALLBACK] [FIRING]"), "{body}");
+    assert!(body["blocks"].to_string().contains("Sent to this fallback because"), "{body}");
+    assert!(!posted(&client(), firing()).await.to_string().to_lowercase().contains("fallback"));
 }

@@ -140,5 +140,10 @@ async fn rootly_gets_the_v4_body_with_its_secret_and_whom_to_page() {
         let body = request.json();
         assert_eq!((&body["version"], &body["status"]), (&json!("4"), &json!("resolved")));
         assert_eq!(body["alerts"][0]["status"], "resolved");
+        assert_eq!(body.get("fallback"), None);
+        sink.clear();
+        let fallback = Notification { fallback: true, ..resolved() };
+        send(&client, &target, fallback).await.result.unwrap();
+        assert_eq!(sink.received()[0].json()["fallback"], true);
     }
 }

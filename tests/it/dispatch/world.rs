@@ -11,8 +11,8 @@ use fanfare::{
     api::{AlertRouteSpec, TargetKey},
     clock::Moment,
     dispatch::{
-        Ended, Fact, Limits, Next, Owed, Plan, Recipient, Role, RouteTerms, Settings, Settled,
-        State, Ticket, Verdict, Why,
+        Ended, Fact, FallbackTerms, Limits, Next, Owed, Plan, Recipient, Role, RouteTerms,
+        Settings, Settled, State, Ticket, Verdict, Why,
     },
     publish::{Accepted, Source},
     routing::{Grouping, Route, RouteSettings, RouteTable},
@@ -42,6 +42,7 @@ pub(super) struct RouteOf {
     pub(super) rejected: bool,
     /// It is told in groups.
     pub(super) grouping: Option<Arc<Grouping>>,
+    pub(super) fallback: Option<FallbackTerms>,
 }
 
 pub(super) struct World {
@@ -171,9 +172,9 @@ impl World {
                 suspended: route.suspend,
                 repeat_interval,
                 grouping: of.grouping.clone(),
+                fallback: of.fallback,
                 inhibit: route.inhibit.clone(),
                 hours: route.hours.clone(),
-                ..RouteTerms::default()
             };
             plan.add(route.key.clone(), terms, of.recipients.clone());
         }

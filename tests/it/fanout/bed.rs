@@ -1,7 +1,7 @@
 //! A scripted transport and targets of any health.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -56,6 +56,8 @@ struct Inner {
     scripts: Mutex<HashMap<TargetKey, Script>>,
     /// By the alert's name: before those of targets.
     of_alerts: Mutex<HashMap<String, Script>>,
+    /// Alerts that no message may name.
+    refused: Mutex<HashSet<String>>,
     seen: Mutex<Vec<Seen>>,
     running: AtomicUsize,
     peak: AtomicUsize,
@@ -119,6 +121,11 @@ impl Wire {
         self.0.of_alerts.lock().unwrap().insert(name.to_owned(), script);
     }
 
+    /// Whatever names this alert is refused for good.
+    pub(crate) fn refuse(&self, name: &str) {
+        self.0.refused.lock().unwrap().insert(name.to_owned());
+    }
+
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.0.seen.lock().unwrap().clone()
     }
@@ -149,6 +156,11 @@ impl Transport for Wire {
         let at = Instant::now();
         let seen = Seen { to: target.key.clone(), at, notification: notification.clone() };
         self.0.seen.lock().unwrap().push(seen);
+        let refused = self.0.refused.lock().unwrap().clone();
+        if notification.members.iter().any(|it| refused.contains(it.alert.label("alertname"))) {
+            let failure = failure(ErrorType::ClientError, Class::Rejected, Told::No);
+            return attempt(at, Err(failure), Some(400));
+        }
         let script = self.0.of_alerts.lock().unwrap().get(notification.alert_name()).cloned();
         let script = script.or_else(|| self.0.scripts.lock().unwrap().get(&target.key).cloned());
         match script.unwrap_or(Script::Accept) {

@@ -47,6 +47,8 @@ pub(super) fn notification(alert: Alert) -> Notification {
         reason: NotificationReason::First,
         external_url: "".into(),
         at: "2026-03-01T10:15:02Z".parse().unwrap(),
+        fallback: false,
+        digest: false,
     }
 }
 

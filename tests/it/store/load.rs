@@ -374,6 +374,8 @@ impl Load {
             reason: NotificationReason::Repeat,
             external_url: "http://fanfare.example".into(),
             at: self.now,
+            fallback: false,
+            digest: false,
         })
     }
 }

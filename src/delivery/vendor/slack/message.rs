@@ -27,8 +27,20 @@ const MAX_LINE: usize = 240;
 /// Members listed; the others are counted.
 const MAX_LISTED: usize = 10;
 
+/// Sections that list the alerts of a digest.
+const LISTS: usize = 3;
+/// Longest of these sections: with the census they stay under the limit of all blocks.
+const MAX_DIGEST: usize = 2_900;
+/// Longest line of a digest.
+const MAX_ENTRY: usize = 140;
+/// Names in the census of a digest.
+const MAX_CENSUS: usize = 25;
+
 /// The body of the request.
 pub(super) fn render(notification: &Notification) -> Value {
+    if notification.digest {
+        return render_digest(notification);
+    }
     let (emoji, state) = match notification.status {
         Status::Firing => (":rotating_light:", "firing"),
         Status::Resolved => (":white_check_mark:", "resolved"),
@@ -40,10 +52,86 @@ pub(super) fn render(notification: &Notification) -> Value {
         "type": "header",
         "text": { "type": "plain_text", "text": header, "emoji": true },
     })];
+    if notification.fallback {
+        blocks.push(json!({ "type": "section", "text": mrkdwn(text::FALLBACK) }));
+    }
     if let Some(lead) = text::lead(notification) {
         add_lead(&mut blocks, notification, lead, state);
     }
     json!({ "text": escape(&text::headline(notification), MAX_TEXT), "blocks": blocks })
+}
+
+/// Several groups in one message: how many alerts of which names, and each one in a line as far as there is
+/// room; the others are counted.
+fn render_digest(notification: &Notification) -> Value {
+    let emoji = match notification.status {
+        Status::Firing => ":rotating_light:",
+        Status::Resolved => ":white_check_mark:",
+    };
+    let header = format!("{emoji} {}", text::counts(notification));
+    let mut blocks = vec![json!({
+        "type": "header",
+        "text": { "type": "plain_text", "text": header, "emoji": true },
+    })];
+    if notification.fallback {
+        blocks.push(json!({ "type": "section", "text": mrkdwn(text::FALLBACK) }));
+    }
+    let note = "More than the rate limit of this target lets through one by one: all of it in one message.";
+    blocks.push(json!({ "type": "context", "elements": [mrkdwn(note)] }));
+    let census = text::census(notification);
+    if census.len() < notification.members.len() {
+        blocks.push(json!({ "type": "section", "text": mrkdwn(&names(&census)) }));
+    }
+    let mut lines = notification.members.iter().map(entry).peekable();
+    let mut left = notification.members.len();
+    for at in 0..LISTS {
+        let (mut list, mut units) = (String::new(), 0);
+        while let Some(line) = lines.next_if(|line| {
+            units += line.encode_utf16().count();
+            units <= MAX_DIGEST
+        }) {
+            list.push_str(&line);
+            left -= 1;
+        }
+        if at + 1 == LISTS && left > 0 {
+            let _ = write!(list, "… and {left} more");
+        }
+        if list.is_empty() {
+            break;
+        }
+        blocks.push(json!({ "type": "section", "text": mrkdwn(list.trim_end()) }));
+    }
+    json!({ "text": escape(&text::headline(notification), MAX_TEXT), "blocks": blocks })
+}
+
+/// `*DiskFull* ×3, *HighLoad*`; what does not fit is counted.
+fn names(census: &[(&str, usize)]) -> String {
+    let name = |(name, count): &(&str, usize)| {
+        let name = escape(&text::one_line(name).replace('*', "∗"), 60);
+        if *count > 1 { format!("*{name}* ×{count}") } else { format!("*{name}*") }
+    };
+    let mut line = census.iter().take(MAX_CENSUS).map(name).collect::<Vec<_>>().join(", ");
+    let others = census.len().saturating_sub(MAX_CENSUS);
+    if others > 0 {
+        let _ = write!(line, " and {others} other names");
+    }
+    line
+}
+
+/// One alert of a digest in one line.
+fn entry(member: &Member) -> String {
+    let alert = &member.alert;
+    let name = alert.label("alertname");
+    let name = if name.is_empty() { "alert" } else { name };
+    let summary = text::summary(alert);
+    let what = if summary.is_empty() {
+        let own = alert.labels.iter().filter(|(label, _)| *label != "alertname");
+        own.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ")
+    } else {
+        summary.to_owned()
+    };
+    let text = text::one_line(&format!("{name}: {what}"));
+    format!("• {}: {}\n", member.status.as_str(), escape(&text, MAX_ENTRY))
 }
 
 fn add_lead(blocks: &mut Vec<Value>, notification: &Notification, lead: &Member, state: &str) {
