@@ -91,6 +91,7 @@ pub use record::{
 };
 pub use restore::Restoring;
 pub use settings::{Counts, OwedCounts, Settings};
+pub use silence::conditions;
 pub use slot::{AlertId, GroupId, Owed, RouteId, Slot, Subject, TargetId};
 pub use state::State;
 pub use ticket::{Ended, Next, Settled, Settlement, Ticket, Verdict, Why};

@@ -12,6 +12,10 @@ use super::{
     wire::{Raw, Skip, Text, raw},
 };
 
+/// Members and bytes of members in one body: as much as Fanfare takes itself in one post.
+pub const MOST_MEMBERS: usize = 10_000;
+/// See [`MOST_MEMBERS`].
+pub const MOST_BYTES: usize = 4 * 1024 * 1024 - 128 * 1024;
 /// Go's zero time: the end of an alert that fires.
 const ZERO: &[u8] = b"0001-01-01T00:00:00Z";
 
@@ -44,21 +48,23 @@ pub fn parse(body: &[u8], now: Timestamp, limits: &Limits) -> Result<Batch, Pars
 }
 
 /// The body that Alertmanager 0.34 would post: its field order, its quoting, its order of alerts,
-/// and a line feed at the end. A field `fallback` or `digest` follows only where it is true.
+/// and a line feed at the end. A field `fallback` or `digest` follows only where it is true. What would make it
+/// larger than receivers take is left out and counted in `truncatedAlerts`, the resolved ones first.
 #[must_use]
 pub fn render(notification: &Notification) -> Vec<u8> {
     let mut members: Vec<&Member> = notification.members.iter().collect();
     members.sort_by(|a, b| order(&a.alert.labels, &b.alert.labels));
-    let mut out = Vec::with_capacity(1_024 * members.len() + 512);
+    let mut out = Vec::with_capacity((1_024 * members.len()).min(MOST_BYTES) + 512);
     out.extend_from_slice(b"{\"receiver\":");
     push_json(&mut out, &quote_meta(&notification.receiver));
     push_field(&mut out, "status", notification.status.as_str());
     out.extend_from_slice(b",\"alerts\":[");
-    for (at, member) in members.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        push_member(&mut out, member);
+    let begin = out.len();
+    let mut shown = push_members(&mut out, &members);
+    if shown < members.len() {
+        out.truncate(begin);
+        members.sort_by_key(|member| member.status != Status::Firing);
+        shown = push_members(&mut out, &members);
     }
     out.push(b']');
     push_field(&mut out, "notification_reason", notification.reason.as_str());
@@ -72,7 +78,8 @@ pub fn render(notification: &Notification) -> Vec<u8> {
     push_field(&mut out, "externalURL", &notification.external_url);
     out.extend_from_slice(b",\"version\":\"4\"");
     push_field(&mut out, "groupKey", &notification.group_key);
-    out.extend_from_slice(b",\"truncatedAlerts\":0");
+    out.extend_from_slice(b",\"truncatedAlerts\":");
+    out.extend_from_slice((members.len() - shown).to_string().as_bytes());
     for (name, holds) in [("fallback", notification.fallback), ("digest", notification.digest)] {
         if holds {
             out.extend_from_slice(format!(",\"{name}\":true").as_bytes());
@@ -80,6 +87,23 @@ pub fn render(notification: &Notification) -> Vec<u8> {
     }
     out.extend_from_slice(b"}\n");
     out
+}
+
+/// Appends as many as there is room for, but at least one; says how many.
+fn push_members(out: &mut Vec<u8>, members: &[&Member]) -> usize {
+    let begin = out.len();
+    for (at, member) in members.iter().enumerate() {
+        let before = out.len();
+        if at > 0 {
+            out.push(b',');
+        }
+        push_member(out, member);
+        if at > 0 && (at == MOST_MEMBERS || out.len() - begin > MOST_BYTES) {
+            out.truncate(before);
+            return at;
+        }
+    }
+    members.len()
 }
 
 fn push_member(out: &mut Vec<u8>, Member { alert, status }: &Member) {

@@ -34,11 +34,40 @@ pub(super) fn lead(notification: &Notification) -> Option<&Member> {
     notification.firing().next().or_else(|| notification.members.first())
 }
 
-/// Name of the alert, as people know it.
-pub(super) fn name(notification: &Notification) -> &str {
-    let group = notification.group_labels.get("alertname");
-    let own = lead(notification).map_or("", |member| member.alert.label("alertname"));
-    [group, own].into_iter().find(|name| !name.is_empty()).unwrap_or("alert")
+/// Name of the alert, as people know it; of alerts with different names, what they have in common.
+pub(super) fn name(notification: &Notification) -> Cow<'_, str> {
+    let own = label(notification, "alertname");
+    if !own.is_empty() {
+        return own.into();
+    }
+    let count = notification.members.len();
+    let pairs = notification.group_labels.iter().map(|(name, value)| format!("{name}={value}"));
+    match (count, pairs.collect::<Vec<_>>()) {
+        (0 | 1, _) => "alert".into(),
+        (_, pairs) if pairs.is_empty() => format!("{count} alerts").into(),
+        (_, pairs) => pairs.join(", ").into(),
+    }
+}
+
+/// What all members say; empty if they differ: one of several alerts does not speak for the others.
+pub(super) fn shared<'a>(
+    notification: &'a Notification,
+    of: impl Fn(&'a Alert) -> &'a str,
+) -> &'a str {
+    let Some((first, rest)) = notification.members.split_first() else { return "" };
+    let text = of(&first.alert);
+    if rest.iter().all(|member| of(&member.alert) == text) { text } else { "" }
+}
+
+/// The label, if all members share it.
+pub(super) fn label<'a>(notification: &'a Notification, name: &str) -> &'a str {
+    shared(notification, |alert| alert.label(name))
+}
+
+/// The first of these labels that has a value that all members share.
+pub(super) fn first_label<'a>(notification: &'a Notification, names: &[&str]) -> &'a str {
+    let shared = names.iter().map(|name| label(notification, name));
+    shared.into_iter().find(|value| !value.is_empty()).unwrap_or("")
 }
 
 /// One sentence on what is wrong; empty if the alert says nothing.
@@ -87,8 +116,8 @@ pub(super) fn census(notification: &Notification) -> Vec<(&str, usize)> {
     census
 }
 
-/// `[FIRING] Name: summary (cluster/namespace)` on one line, with counts for more than one member. A digest
-/// names its alerts and counts them; what goes to a fallback says so.
+/// `[FIRING] Name: summary (cluster/namespace)` on one line, with counts for more than one member, and of what
+/// they say only what they share. A digest names its alerts and counts them; what goes to a fallback says so.
 pub(super) fn headline(notification: &Notification) -> String {
     let line = if notification.digest { digest_line(notification) } else { line(notification) };
     let mark = if notification.fallback { "[FALLBACK] " } else { "" };
@@ -122,17 +151,15 @@ fn line(notification: &Notification) -> String {
         0 | 1 => format!("[{status}] {}", name(notification)),
         _ => format!("[{status}:{count}] {}", name(notification)),
     };
-    if let Some(member) = lead(notification) {
-        let summary = summary(&member.alert);
-        if !summary.is_empty() {
-            line.push_str(": ");
-            line.push_str(summary);
-        }
-        let place = ["cluster", "namespace"].map(|name| member.alert.label(name));
-        let place: Vec<_> = place.into_iter().filter(|part| !part.is_empty()).collect();
-        if !place.is_empty() {
-            let _ = write!(line, " ({})", place.join("/"));
-        }
+    let summary = shared(notification, summary);
+    if !summary.is_empty() {
+        line.push_str(": ");
+        line.push_str(summary);
+    }
+    let place = ["cluster", "namespace"].map(|name| label(notification, name));
+    let place: Vec<_> = place.into_iter().filter(|part| !part.is_empty()).collect();
+    if !place.is_empty() {
+        let _ = write!(line, " ({})", place.join("/"));
     }
     line
 }
@@ -156,10 +183,11 @@ pub(super) fn link(text: &str) -> Option<String> {
     (text.len() <= MAX_LINK).then_some(text)
 }
 
-/// Runbook and source of the alert, as far as they are links: `(name, address)`.
-pub(super) fn links(alert: &Alert) -> Vec<(&'static str, String)> {
-    let runbook = alert.annotations.get("runbook_url");
-    let candidates = [("Runbook", runbook), ("Source", &*alert.generator_url)];
+/// Runbook and source that all members share, as far as they are links: `(name, address)`.
+pub(super) fn links(notification: &Notification) -> Vec<(&'static str, String)> {
+    let runbook = shared(notification, |alert| alert.annotations.get("runbook_url"));
+    let source = shared(notification, |alert| &*alert.generator_url);
+    let candidates = [("Runbook", runbook), ("Source", source)];
     candidates.into_iter().filter_map(|(name, text)| Some((name, link(text)?))).collect()
 }
 

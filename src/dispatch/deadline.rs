@@ -52,10 +52,11 @@ impl State {
     pub fn tick(&mut self, now: Moment) -> (Owed, Vec<TargetKey>) {
         self.pass_mutes(now);
         let mut owed = self.settle_mutes(now);
+        let mut groups = Vec::new();
         for _ in 0..BOUND {
             let Some((at, subject)) = self.deadlines.pop_due(now.wall) else { break };
             let Some(id) = subject.alert() else {
-                self.pass_group(subject, at, now, &mut owed);
+                groups.push((at, subject));
                 continue;
             };
             match self.alerts.get_mut(&id) {
@@ -64,7 +65,11 @@ impl State {
             }
             self.pass(id, now, &mut owed);
         }
+        // What ended just now keeps nobody quiet any more: groups show who is there after that.
         owed.append(self.settle_mutes(now));
+        for (at, subject) in groups {
+            self.pass_group(subject, at, now, &mut owed);
+        }
         self.trim(0);
         let rung = self.desk.lanes.ring(now.mono, BOUND);
         (owed, self.names_of(&rung))

@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use jiff::Timestamp;
 
 use super::{
-    AlertId, GroupId, Owed, State, Subject, TargetId, group::Group, lane::Place, view::Shown,
+    AlertId, GroupId, Hearing, Owed, State, Subject, TargetId, group::Group, lane::Place,
+    view::Shown,
 };
 use crate::{
     alert::{Status, later, order},
@@ -50,6 +51,9 @@ impl State {
     /// are to be looked at again.
     pub(super) fn flush(&mut self, id: GroupId, due: bool, now: Moment) {
         let Some(mut group) = self.groups.remove(&id) else { return };
+        if due {
+            self.count_absent(&group, now.wall);
+        }
         if !(due && group.is_quiet(now.wall)) {
             let present = self.present(id, &group);
             for at in 0..group.lines.len() {
@@ -82,6 +86,26 @@ impl State {
         }
         self.groups.insert(id, group);
         self.depart(id);
+    }
+
+    /// Counts what this flush does not tell because it is muted, as Alertmanager does: at every flush of a group
+    /// of which there is something new.
+    fn count_absent(&mut self, group: &Group, now: Timestamp) {
+        if group.is_quiet(now) {
+            return;
+        }
+        for alert in &group.members {
+            let Some(held) = self.alerts.get(alert) else { continue };
+            let link = held.links.iter().find(|link| link.route == group.route && link.matches);
+            let Some(reason) = link.and_then(|link| link.muted.first()) else { continue };
+            let firing = held.stands() == Some(Status::Firing);
+            let owed = group.lines.iter().filter(|line| {
+                let heard = &line.group.heard;
+                let told = matches!(heard.what(*alert), Some(Hearing::Firing | Hearing::Skipped));
+                if firing { !told } else { heard.is_open(*alert) }
+            });
+            self.desk.suppressed[reason as usize] += owed.count() as u64;
+        }
     }
 
     fn present(&self, id: GroupId, group: &Group) -> Present {

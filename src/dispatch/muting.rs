@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 use jiff::Timestamp;
 
 use super::{
-    AlertId, Mute, Owed, RouteId, State,
+    AlertId, Mute, Owed, Phase, RouteId, State,
     held::Held,
     hours::Timetable,
     inhibit::Inhibition,
@@ -16,7 +16,7 @@ use super::{
     silence::{self, Silences, Turn, Written},
 };
 use crate::{
-    alert::{Fingerprint, Labels, Status},
+    alert::{Fingerprint, Labels},
     api::RouteKey,
     clock::Moment,
     publish::{Silence, SilenceDraft, SilenceError, SilenceId, SilenceState},
@@ -246,7 +246,7 @@ impl State {
         let all = self.plan.table.routes().iter().filter(|route| route.suspend);
         *suspended = all.cloned().collect();
         if !new.is_empty() {
-            let fires = |held: &Held| held.says().is_some_and(|says| says.status == Status::Firing);
+            let fires = |held: &Held| held.phase == Phase::Firing;
             for (id, held) in self.alerts.iter().filter(|(_, held)| fires(held)) {
                 inhibition.fires(*id, &held.alert.labels, touched);
             }

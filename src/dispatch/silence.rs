@@ -17,6 +17,7 @@ use crate::{
 
 mod draft;
 
+pub use draft::conditions;
 pub(super) use draft::{Written, compile, size};
 
 /// How long a silence is kept after its end.

@@ -23,7 +23,6 @@ use super::{
     notice::{Content, Writer},
     plan::Plan,
     quota::Quota,
-    told::Says,
 };
 use crate::{
     alert::{Alert, Labels, Status, later},
@@ -228,7 +227,6 @@ impl State {
             (None, None) => false,
             _ => true,
         };
-        let fires = |says: Option<Says>| says.is_some_and(|says| says.status == Status::Firing);
         if changed {
             held.changed(now.wall);
         }
@@ -236,8 +234,10 @@ impl State {
             self.desk.log.alert(id, &mut held.dirty);
         }
         let turned = state.0 != held.phase;
-        if fires(said) != fires(held.says()) {
-            let (labels, fires) = (held.alert.labels.clone(), fires(held.says()));
+        // Others are kept quiet by what fires, be it by a slower sender's word alone.
+        let fires = held.phase == Phase::Firing;
+        if fires != (state.0 == Phase::Firing) {
+            let labels = held.alert.labels.clone();
             self.note_status(id, &labels, fires);
         }
         if changed {

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     clock::Moment,
     delivery::Transport,
-    dispatch::Owed,
+    dispatch::{self, Owed},
     publish::{BoxFuture, Refused, Silence, SilenceDraft, SilenceError, SilenceId, Silences},
     store::Seq,
 };
@@ -34,7 +34,13 @@ impl<T: Transport> Silences for Router<T> {
         Box::pin(async move {
             self.0.backlog().store().room(RECORD).map_err(Refused::from)?;
             let fresh = SilenceId(Uuid::new_v4());
-            self.0.change_silences(|desk, now| desk.state.set_silence(draft, fresh, now)).await
+            // Regular expressions may take long, and everything else waits for the desk.
+            let of = draft.clone();
+            let compiled = tokio::task::spawn_blocking(move || dispatch::conditions(&of)).await;
+            let set = |desk: &mut Desk, now| desk.state.set_silence(draft, fresh, now);
+            let set = self.0.change_silences(set).await;
+            drop(compiled);
+            set
         })
     }
 

@@ -99,7 +99,7 @@ fn trigger(target: &Target, notification: &Notification) -> Map<String, Value> {
     event.insert("client".to_owned(), json!("Fanfare"));
     let Some(lead) = text::lead(notification) else { return event };
     let alert = &lead.alert;
-    let links = text::links(alert);
+    let links = text::links(notification);
     let source = links.iter().find(|(name, _)| *name == "Source").map(|(_, href)| href.clone());
     if let Some(home) = text::link(&notification.external_url).or(source) {
         event.insert("client_url".to_owned(), home.into());
@@ -114,15 +114,17 @@ fn trigger(target: &Target, notification: &Notification) -> Map<String, Value> {
         }
     };
     field("summary", &text::cut(&text::headline(notification), MAX_SUMMARY));
-    let origin =
-        text::first(&alert.labels, &["instance", "pod", "node", "service", "namespace", "cluster"]);
+    let origin = text::first_label(
+        notification,
+        &["instance", "pod", "node", "service", "namespace", "cluster"],
+    );
     field("source", if origin.is_empty() { "fanfare" } else { origin });
     field("severity", severity(target, notification));
     let began = notification.firing().map(|member| member.alert.starts_at).min();
     field("timestamp", &text::time(began.unwrap_or(alert.starts_at)));
-    field("component", text::first(&alert.labels, &["job", "service", "container"]));
-    field("group", alert.label("namespace"));
-    field("class", alert.label("alertname"));
+    field("component", text::first_label(notification, &["job", "service", "container"]));
+    field("group", text::label(notification, "namespace"));
+    field("class", text::label(notification, "alertname"));
     let mut details = details(notification, lead);
     if notification.fallback {
         details["fallback"] = text::FALLBACK.into();

@@ -74,9 +74,13 @@ impl Vendor for Webhook {
     }
 }
 
-/// The native body. Fields are only ever added; `fallback` and `digest` are there only where they are true.
+/// The native body. Fields are only ever added; `fallback` and `digest` are there only where they are true. What
+/// would make it larger than receivers take is left out and counted in `truncatedAlerts`, the resolved ones
+/// first.
 fn native(notification: &Notification) -> Value {
     let members = &notification.members;
+    let alerts = alerts(notification);
+    let left_out = members.len() - alerts.len();
     let mut body = json!({
         "type": format!("alert.{}", notification.status.as_str()),
         "timestamp": text::time(notification.at),
@@ -91,7 +95,7 @@ fn native(notification: &Notification) -> Value {
             "commonLabels": text::object(text::common(members, |alert| &alert.labels)),
             "commonAnnotations": text::object(text::common(members, |alert| &alert.annotations)),
             "externalURL": &*notification.external_url,
-            "alerts": members.iter().map(alert).collect::<Vec<_>>(),
+            "alerts": alerts,
         },
     });
     for (name, holds) in [("fallback", notification.fallback), ("digest", notification.digest)] {
@@ -99,7 +103,29 @@ fn native(notification: &Notification) -> Value {
             body["data"][name] = true.into();
         }
     }
+    if left_out > 0 {
+        body["data"]["truncatedAlerts"] = left_out.into();
+    }
     body
+}
+
+/// The members as far as there is room for them, but at least one.
+fn alerts(notification: &Notification) -> Vec<Value> {
+    let all = fitting(notification.members.iter());
+    if all.len() == notification.members.len() {
+        return all;
+    }
+    fitting(notification.firing().chain(notification.resolved()))
+}
+
+fn fitting<'a>(members: impl Iterator<Item = &'a Member>) -> Vec<Value> {
+    let mut bytes = 0;
+    let fits = |one: &(usize, Value)| {
+        bytes += one.1.to_string().len() + 1;
+        one.0 == 0 || bytes <= webhook::MOST_BYTES
+    };
+    let members = members.take(webhook::MOST_MEMBERS).map(alert).enumerate();
+    members.take_while(fits).map(|(_, alert)| alert).collect()
 }
 
 fn alert(member: &Member) -> Value {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::Silences;
 use crate::{
     alert::push_quoted,
+    api::MatchType,
     publish::{Silence, SilenceDraft, SilenceError, SilenceId, SilenceMatcher, SilenceState},
     routing::{Matcher, Matchers},
 };
@@ -15,6 +16,8 @@ use crate::{
 const MOST: usize = 10_000;
 /// Bytes of one silence.
 const LARGEST: usize = 64 * 1024;
+/// Regular expressions of one silence: each may take far more memory and time than its text.
+const REGEXES: usize = 64;
 /// What a silence takes beside its texts.
 const FIXED: usize = 96;
 /// What a condition or an annotation takes beside its texts.
@@ -51,6 +54,7 @@ impl Silences {
         if starts_at.as_second() == NO_TIME {
             starts_at = now;
         }
+        check_count(&matchers).map_err(SilenceError::Invalid)?;
         let compiled = compile(&matchers).map_err(SilenceError::Invalid)?;
         let before = match id {
             Some(id) => Some(self.get(id).ok_or(SilenceError::NotFound)?),
@@ -145,6 +149,28 @@ pub(in crate::dispatch) fn compile(matchers: &[SilenceMatcher]) -> Result<Matche
         );
     }
     Ok(Matchers::sorted(compiled))
+}
+
+/// The conditions of a draft. While they are held, to compile them again takes next to no time: what takes long
+/// happens before the state is asked. `None`: they are not fit for a silence.
+#[must_use]
+pub fn conditions(draft: &SilenceDraft) -> Option<Matchers> {
+    check_count(&draft.matchers).ok()?;
+    compile(&draft.matchers).ok()
+}
+
+fn check_count(matchers: &[SilenceMatcher]) -> Result<(), String> {
+    let regexes = matchers.iter().filter(|matcher| is_regex(matcher.kind)).count();
+    if regexes <= REGEXES {
+        return Ok(());
+    }
+    Err(format!(
+        "matcher set 0 has {regexes} regular expressions, more than {REGEXES}: join values with |"
+    ))
+}
+
+fn is_regex(kind: MatchType) -> bool {
+    matches!(kind, MatchType::Regex | MatchType::NotRegex)
 }
 
 /// Alertmanager's notion: a negative condition demands something, whatever it is.

@@ -52,6 +52,9 @@ pub(super) fn first_difference(timeline: &Timeline, ours: &[Sent], theirs: &[Sen
     for route in &timeline.routes {
         writeln!(text, "{route:?}").unwrap();
     }
+    for rule in &timeline.inhibit {
+        writeln!(text, "{rule:?}").unwrap();
+    }
     for Step { at, alerts, silence, expire } in &timeline.steps {
         if *at <= until {
             let posts = alerts.iter().map(Post::to_string).collect::<Vec<_>>().join(" ");

@@ -88,11 +88,10 @@ impl Life {
         };
         let until = ends.unwrap_or(now + 5 * MINUTE);
         // A time that a sender named holds if it is the latest.
-        (self.until, self.timeout) = if self.until > until && !self.timeout {
-            (self.until, false)
-        } else {
-            (until, ends.is_none())
-        };
+        if self.until <= until || self.timeout {
+            self.until = until;
+        }
+        self.timeout = ends.is_none();
         self.said.push((now, self.until));
         let unsaid = ends.is_none() && rng.u8(..3) == 0;
         Some(Post { labels, starts: (!unsaid).then_some(starts), ends })

@@ -27,7 +27,8 @@ const REASONS: [Reason; 5] =
 fn webhook_bodies_are_alertmanagers_byte_by_byte() {
     let mut rng = generate::rng();
     let cases: Vec<Value> = (0..CASES).map(|_| case(&mut rng)).collect();
-    let questions: Vec<Value> = cases.iter().map(|case| json!({"payload": case})).collect();
+    let questions: Vec<Value> =
+        cases.iter().map(|case| json!({"payload": without_empty_annotations(case)})).collect();
     let Some(answers) = ask(&questions) else { return };
     let mut differences = Vec::new();
     for (case, answer) in cases.iter().zip(&answers) {
@@ -37,7 +38,11 @@ fn webhook_bodies_are_alertmanagers_byte_by_byte() {
         }
     }
     let members: usize = cases.iter().map(|case| case["alerts"].as_array().unwrap().len()).sum();
-    eprintln!("{CASES} bodies with {members} alerts");
+    let named = cases.iter().zip(&questions).filter(|(case, asked)| **case != asked["payload"]);
+    let named = named.count();
+    eprintln!(
+        "{CASES} bodies with {members} alerts; {named} with empty annotations, which are left out"
+    );
     none_of(&differences);
     if std::env::var_os("FANFARE_UPDATE_VECTORS").is_some() {
         let pair =
@@ -55,6 +60,15 @@ fn webhook_bodies_are_those_that_were_written_down() {
     for pair in pairs {
         assert_eq!(rendered(&pair["asked"]), pair["body"].as_str().unwrap());
     }
+}
+
+/// A named difference: an annotation without a text is as good as none.
+fn without_empty_annotations(case: &Value) -> Value {
+    let mut case = case.clone();
+    for alert in case["alerts"].as_array_mut().unwrap() {
+        alert["annotations"].as_object_mut().unwrap().retain(|_, text| text != "");
+    }
+    case
 }
 
 fn rendered(case: &Value) -> String {

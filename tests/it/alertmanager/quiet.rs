@@ -76,13 +76,20 @@ impl<'a> Quiet<'a> {
     /// Groups that Fanfare tells otherwise than Alertmanager from some moment on, with the last moment at which
     /// both tell the same. `theirs`: what Alertmanager sent.
     ///
-    /// There are two reasons. An alert of which the receiver was told that it fires is over while it is muted:
-    /// Alertmanager forgets it, Fanfare tells so when muting ends. And while it is muted something else is told
-    /// of its group: Alertmanager takes it for a new alert when muting ends, Fanfare does not.
+    /// There are four reasons.
+    ///
+    /// - An alert of which the receiver was told that it fires is over while it is muted: Alertmanager forgets it,
+    ///   Fanfare tells so when muting ends.
+    /// - While it is muted something else is told of its group: Alertmanager takes it for a new alert when muting
+    ///   ends, Fanfare does not.
+    /// - While it is muted nothing else fires: Alertmanager takes all for resolved if others are over, also those
+    ///   of which the receiver never heard, Fanfare does not.
+    /// - An alert whose end was told fires and is over again between two flushes, while others fire: both tell of
+    ///   such alerts that they are over; Alertmanager not if its last notification says so already, Fanfare not
+    ///   if it still knows the alert.
     pub(super) fn partings(&self, theirs: &[Sent]) -> BTreeMap<Group, i64> {
         let mut partings = BTreeMap::new();
-        let mut told: BTreeMap<Group, Vec<String>> = BTreeMap::new();
-        let route = |group: &Group| group.0[1..].parse::<usize>().unwrap();
+        let mut told: BTreeMap<Group, &Sent> = BTreeMap::new();
         let mut rest = theirs;
         for at in self.moments(theirs) {
             let sent = rest.iter().take_while(|sent| sent.at <= at).count();
@@ -90,17 +97,16 @@ impl<'a> Quiet<'a> {
             rest = later;
             for sent in now {
                 let group = (sent.receiver.clone(), sent.group.clone());
-                let before = told.insert(group.clone(), sent.firing.clone()).unwrap_or_default();
-                if before.iter().any(|alert| self.is_muted(route(&group), alert, at)) {
-                    partings.entry(group).or_insert(at);
+                let Some(before) = told.insert(group.clone(), sent) else { continue };
+                if before.firing.iter().any(|alert| self.is_muted(before, alert, at)) {
+                    let unheard = sent.firing.is_empty()
+                        && sent.resolved.iter().all(|alert| !before.firing.contains(alert));
+                    partings.entry(group).or_insert(at - i64::from(unheard));
                 }
             }
             for at in [at, at + 1] {
-                for (group, alerts) in &told {
-                    let ends_muted = |alert: &String| {
-                        !self.life(alert).1.fires(at) && self.is_muted(route(group), alert, at)
-                    };
-                    if alerts.iter().any(ends_muted) {
+                for (group, sent) in &told {
+                    if self.parts(sent, at) {
                         partings.entry(group.clone()).or_insert(at - 1);
                     }
                 }
@@ -109,8 +115,34 @@ impl<'a> Quiet<'a> {
         partings
     }
 
-    fn is_muted(&self, route: usize, alert: &str, at: i64) -> bool {
-        self.mutes(route, self.life(alert).0, at)
+    /// Whether what was sent last makes a difference from that moment on.
+    fn parts(&self, last: &Sent, at: i64) -> bool {
+        let route = &self.timeline.routes[route(last)];
+        let mut muted = last.firing.iter().filter(|alert| self.is_muted(last, alert, at));
+        // Where ends are not sent one does not see that all are taken for resolved.
+        let unseen = |_: &String| !route.send_resolved && self.others_are_over(last, at);
+        if muted.any(|alert| !self.life(alert).1.fires(at) || unseen(alert)) {
+            return true;
+        }
+        last.resolved.iter().any(|alert| {
+            let life = self.life(alert).1;
+            let again = life
+                .said
+                .iter()
+                .any(|(moment, until)| (last.at + 1..=at).contains(moment) && until > moment);
+            again && !life.fires(at)
+        })
+    }
+
+    fn others_are_over(&self, last: &Sent, at: i64) -> bool {
+        self.lives.iter().any(|(_, labels, life)| {
+            let same = last.group.iter().all(|(name, value)| labels.get(name) == value);
+            same && life.said.iter().any(|(moment, _)| *moment <= at) && !life.fires(at)
+        })
+    }
+
+    fn is_muted(&self, sent: &Sent, alert: &str, at: i64) -> bool {
+        self.mutes(route(sent), self.life(alert).0, at)
     }
 
     fn life(&self, alert: &str) -> (&Labels, &Life) {
@@ -127,4 +159,8 @@ impl<'a> Quiet<'a> {
         let all = minutes.chain(spans).chain(said).chain(theirs.iter().map(|sent| sent.at));
         all.filter(|at| (0..=self.timeline.end).contains(at)).collect()
     }
+}
+
+fn route(sent: &Sent) -> usize {
+    sent.receiver[1..].parse().unwrap()
 }

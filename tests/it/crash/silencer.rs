@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::receivers::Receivers;
+use super::receivers::{AUDIT, Receivers};
 use crate::support::{
     http::{get, try_send},
     operator::Operator,
@@ -104,10 +104,10 @@ impl Silencer {
         faults
     }
 
-    /// What was told of silenced alerts.
+    /// What was told of silenced alerts. Who needs every transition gets those of before the silence during it.
     pub(super) fn faults(&self, receivers: &Receivers) -> Vec<String> {
         let mut faults = Vec::new();
-        for (receiver, all) in receivers.notified() {
+        for (receiver, all) in receivers.notified().into_iter().filter(|(name, _)| *name != AUDIT) {
             for one in all {
                 let silenced =
                     self.spans.iter().any(|(from, to)| *from + EFFECT < one.at && one.at < *to);

@@ -133,6 +133,25 @@ async fn the_most_severe_firing_member_decides() {
 }
 
 #[tokio::test]
+async fn one_of_several_alerts_does_not_speak_for_the_others() {
+    let member = |instance: &'static str| {
+        let mut member = alert();
+        let labels = [("alertname", "X"), ("instance", instance), ("namespace", "shop")];
+        member.labels = labels.into_iter().collect();
+        member.annotations = [("summary", instance)].into_iter().collect();
+        (member, Status::Firing)
+    };
+    let mut group = about(vec![member("a"), member("b")]);
+    group.group_labels = [("alertname", "X")].into_iter().collect();
+    let event = posted(&client(), group).await;
+    let payload = &event["payload"];
+    assert_eq!(payload["summary"], "[FIRING:2] X (shop)");
+    assert_eq!(payload["source"], "shop", "what they share");
+    assert_eq!((&payload["class"], &payload["group"]), (&json!("X"), &json!("shop")));
+    assert_eq!(payload["custom_details"]["firing"][1]["labels"]["instance"], "b");
+}
+
+#[tokio::test]
 async fn every_text_and_list_is_cut_at_its_own_limit() {
     let long = alert_of(&"x".repeat(5_000), 0);
     let event = posted(&client(), about(vec![(long, Status::Firing)])).await;

@@ -170,6 +170,41 @@ async fn several_alerts_are_listed_and_the_rest_counted() {
 }
 
 #[tokio::test]
+async fn one_of_several_alerts_does_not_speak_for_the_others() {
+    let member = |name: &'static str, instance: &'static str, severity: &'static str| {
+        let mut member = alert();
+        let labels = [("alertname", name), ("instance", instance), ("severity", severity)];
+        member.labels = labels.into_iter().chain([("cluster", "x")]).collect();
+        let summary = format!("{instance} is in trouble");
+        member.annotations = [("summary", &*summary)].into_iter().collect();
+        member
+    };
+    let mut first = member("Disk", "a", "warning");
+    first.starts_at += jiff::SignedDuration::from_mins(1);
+    let second = member("Disk", "b", "critical");
+    let mut disks = about(vec![(first, Status::Firing), (second.clone(), Status::Resolved)]);
+    disks.group_labels = [("alertname", "Disk")].into_iter().collect();
+    let body = posted(&client(), disks).await;
+    assert_eq!(body["text"], "[FIRING:1] Disk (x)");
+    assert_eq!(body["blocks"][0]["text"]["text"], ":rotating_light: Disk firing");
+    let fields = body["blocks"][1]["fields"].to_string();
+    assert!(fields.contains("*Status*\\n1 firing, 1 resolved"), "{fields}");
+    assert!(fields.contains("*Cluster*\\nx") && !fields.contains("Severity"), "{fields}");
+    let list = "• firing: instance=a, severity=warning: a is in trouble\n\
+                • resolved: instance=b, severity=critical: b is in trouble";
+    assert_eq!(body["blocks"][2]["text"]["text"], list);
+    let footer = body["blocks"].as_array().unwrap().last().unwrap()["elements"][0].to_string();
+    assert!(footer.contains("2 alerts · started") && footer.contains("10:16:00"), "{footer}");
+
+    let other = member("Memory", "c", "critical");
+    let mut mixed = about(vec![(second, Status::Firing), (other, Status::Firing)]);
+    mixed.group_labels = [("cluster", "x")].into_iter().collect();
+    assert_eq!(posted(&client(), mixed.clone()).await["text"], "[FIRING:2] cluster=x (x)");
+    mixed.group_labels = [("", ""); 0].into_iter().collect();
+    assert_eq!(posted(&client(), mixed).await["text"], "[FIRING:2] 2 alerts (x)");
+}
+
+#[tokio::test]
 async fn long_texts_are_cut_with_a_mark_and_never_lost() {
     for text in
         ["x".repeat(20_000), "<&>".repeat(9_000), "😀é".repeat(9_000), "a b\n".repeat(9_000)]

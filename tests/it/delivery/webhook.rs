@@ -7,7 +7,7 @@ use fanfare::{
 use serde_json::{Value, json};
 
 use super::fixture::{
-    AT, Values, about, alert, client, firing, resolved, sample, send, target, target_with,
+    AT, Values, about, alert, alert_of, client, firing, resolved, sample, send, target, target_with,
 };
 use crate::support::sink::{Received, Sink};
 
@@ -77,6 +77,35 @@ async fn the_native_body_lists_every_member() {
     ];
     let keys: Vec<_> = data.as_object().unwrap().keys().collect();
     assert_eq!(keys, expected);
+}
+
+/// So many alerts of about 1,100 bytes; every third is over.
+fn many(count: usize) -> Notification {
+    let text = "x".repeat(100);
+    let nth = |nth: usize| {
+        let over = nth.is_multiple_of(3);
+        (alert_of(&text, nth), if over { Status::Resolved } else { Status::Firing })
+    };
+    about((0..count).map(nth).collect())
+}
+
+#[tokio::test]
+async fn a_body_is_no_larger_than_what_receivers_take_and_says_what_it_leaves_out() {
+    for format in ["Native", "PrometheusV4"] {
+        for (count, fits) in [(2_000, true), (9_000, false), (20_000, false)] {
+            let request = posted(&client(), many(count), format).await;
+            assert!(request.body.len() < 4 << 20, "{format}: {}", request.body.len());
+            let body = request.json();
+            let body = if format == "Native" { &body["data"] } else { &body };
+            let alerts = body["alerts"].as_array().unwrap();
+            let left_out = body["truncatedAlerts"].as_u64().unwrap_or_default();
+            assert_eq!(alerts.len() as u64 + left_out, count as u64, "{format}");
+            assert_eq!(left_out == 0, fits, "{format}: {left_out}");
+            let firing = alerts.iter().filter(|alert| alert["status"] == "firing").count();
+            let all = (count - count.div_ceil(3)).min(alerts.len());
+            assert_eq!(firing, all, "{format}: those that fire come first");
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,16 @@
 //! Alerts that keep others quiet, route by route.
 
-use fanfare::{dispatch::Mute, publish::Source};
+use std::{sync::Arc, time::Duration};
+
+use fanfare::{
+    alert::Alert,
+    dispatch::Mute,
+    publish::Source,
+    routing::{GroupBy, Grouping},
+};
 use serde_json::{Value, json};
 
-use super::world::{BEGIN, FAILED, World};
+use super::world::{BEGIN, FAILED, World, at};
 
 fn is(name: &str, value: &str) -> Value {
     json!({"name": name, "value": value})
@@ -226,4 +233,44 @@ fn a_restart_tells_nothing_that_is_inhibited() {
     world.wait(9);
     world.takes(&page("1"), false);
     assert_eq!(world.told(), ["a resolved", "a firing"]);
+}
+
+#[test]
+fn a_source_that_only_a_slower_sender_reports_keeps_its_targets_quiet() {
+    let mut world = world();
+    world.takes(&page("1"), true);
+    world.told();
+    world.wait(10);
+    world.takes(&page("1"), false);
+    assert_eq!(world.told(), ["a resolved"]);
+    let slower = Alert { starts_at: at(BEGIN), ..world.labelled(&page("1"), true) };
+    world.accept(slower, Source::V2);
+    world.takes(&warn("1"), true);
+    assert!(world.told().is_empty(), "nobody is told of either yet");
+    assert_eq!(world.muted(Mute::Inhibited).0, 1);
+    world.wait(120);
+    assert_eq!(world.told(), ["a firing"], "the source, which still fires");
+}
+
+#[test]
+fn a_flush_at_the_end_of_a_source_shows_whom_it_kept_quiet() {
+    let mut world = world();
+    let times = (Duration::ZERO, Duration::from_mins(5));
+    let grouping = Grouping { by: GroupBy::Labels([].into()), wait: times.0, interval: times.1 };
+    world.routes.get_mut("r").unwrap().grouping = Some(Arc::new(grouping));
+    world.configure();
+    world.takes(&warn("2"), true);
+    world.wait(0);
+    assert_eq!(world.told(), ["a firing"]);
+    let source = Alert { ends_at: at(BEGIN + 300), ..world.labelled(&page("1"), true) };
+    world.accept(source, Source::V2);
+    world.takes(&warn("1"), true);
+    world.wait(299);
+    assert!(world.told().is_empty());
+    world.wait(1);
+    let sent = world.send(fanfare::dispatch::Settled::Delivered);
+    assert_eq!(sent.len(), 1);
+    assert_eq!(world.muted(Mute::Inhibited).0, 0);
+    world.wait(300);
+    assert!(world.told().is_empty(), "both were told in one");
 }

@@ -162,6 +162,19 @@ fn a_silence_is_kept_for_five_days_after_its_end() {
 }
 
 #[test]
+fn regular_expressions_are_few() {
+    let mut world = world();
+    let conditions = |count| vec![("alertname", "=~", "x.+"); count];
+    assert!(world.set(draft(&conditions(64), LONG)).is_ok());
+    let error = world.set(draft(&conditions(65), LONG)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "invalid silence: matcher set 0 has 65 regular expressions, more than 64: join values with |"
+    );
+    assert!(world.set(draft(&vec![("alertname", "=", "x"); 65], LONG)).is_ok());
+}
+
+#[test]
 fn number_and_size_are_bounded() {
     let mut world = world();
     let large = SilenceDraft { comment: "x".repeat(65_398).into(), ..draft(X, LONG) };

@@ -5,10 +5,11 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    alert::{Alert, Member, Notification, Status},
+    alert::{Member, Notification, Status},
     delivery::text,
 };
 
@@ -45,7 +46,7 @@ pub(super) fn render(notification: &Notification) -> Value {
         Status::Firing => (":rotating_light:", "firing"),
         Status::Resolved => (":white_check_mark:", "resolved"),
     };
-    let name = text::one_line(text::name(notification));
+    let name = text::one_line(&text::name(notification));
     let room = MAX_HEADER - emoji.len() - state.len() - 2;
     let header = format!("{emoji} {} {state}", escape(&name, room));
     let mut blocks = vec![json!({
@@ -55,9 +56,7 @@ pub(super) fn render(notification: &Notification) -> Value {
     if notification.fallback {
         blocks.push(json!({ "type": "section", "text": mrkdwn(text::FALLBACK) }));
     }
-    if let Some(lead) = text::lead(notification) {
-        add_lead(&mut blocks, notification, lead, state);
-    }
+    add_details(&mut blocks, notification, state);
     json!({ "text": escape(&text::headline(notification), MAX_TEXT), "blocks": blocks })
 }
 
@@ -134,41 +133,61 @@ fn entry(member: &Member) -> String {
     format!("• {}: {}\n", member.status.as_str(), escape(&text, MAX_ENTRY))
 }
 
-fn add_lead(blocks: &mut Vec<Value>, notification: &Notification, lead: &Member, state: &str) {
-    let alert = &lead.alert;
-    if let Some(words) = words(alert) {
+fn add_details(blocks: &mut Vec<Value>, notification: &Notification, state: &str) {
+    let Some(began) = began(notification) else { return };
+    let several = notification.members.len() > 1;
+    if let Some(words) = words(notification) {
         blocks.push(json!({ "type": "section", "text": mrkdwn(&words) }));
     }
     let mut fields: Vec<Value> =
         [("Cluster", "cluster"), ("Namespace", "namespace"), ("Severity", "severity")]
             .into_iter()
-            .filter(|(_, label)| !alert.label(label).is_empty())
-            .map(|(title, label)| field(title, alert.label(label)))
+            .map(|(title, label)| (title, text::label(notification, label)))
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(title, value)| field(title, value))
             .collect();
-    fields.push(field("Status", state));
+    let counts = || counts(notification);
+    fields.push(if several { field("Status", &counts()) } else { field("Status", state) });
     blocks.push(json!({ "type": "section", "fields": fields }));
-    if notification.members.len() > 1 {
+    if several {
         blocks.push(json!({ "type": "section", "text": mrkdwn(&list(notification)) }));
     }
     let buttons: Vec<_> =
-        text::links(alert).into_iter().map(|(name, url)| button(name, &url)).collect();
+        text::links(notification).into_iter().map(|(name, url)| button(name, &url)).collect();
     if !buttons.is_empty() {
         blocks.push(json!({ "type": "actions", "elements": buttons }));
     }
-    let started = alert.starts_at;
+    let what = match &*notification.members {
+        [only] => format!("fingerprint `{}`", only.alert.labels.fingerprint()),
+        several => format!("{} alerts", several.len()),
+    };
     let footer = format!(
-        "fingerprint `{}` · started <!date^{}^{{date_num}} {{time_secs}}|{}>",
-        alert.labels.fingerprint(),
-        started.as_second(),
-        text::time(started),
+        "{what} · started <!date^{}^{{date_num}} {{time_secs}}|{}>",
+        began.as_second(),
+        text::time(began),
     );
     blocks.push(json!({ "type": "context", "elements": [mrkdwn(&footer)] }));
 }
 
-/// Summary in bold and description under it; `None` if the alert says neither.
-fn words(alert: &Alert) -> Option<String> {
-    let summary = text::one_line(text::summary(alert));
-    let description = text::description(alert);
+/// When the first of those began that fire, or of all.
+fn began(notification: &Notification) -> Option<Timestamp> {
+    let firing = notification.firing().map(|member| member.alert.starts_at).min();
+    firing.or_else(|| notification.resolved().map(|member| member.alert.starts_at).min())
+}
+
+/// `2 firing, 1 resolved`.
+fn counts(notification: &Notification) -> String {
+    let counts = [Status::Firing, Status::Resolved].map(|status| {
+        let count = notification.members.iter().filter(|member| member.status == status).count();
+        (count > 0).then(|| format!("{count} {}", status.as_str()))
+    });
+    counts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// Summary in bold and description under it, as far as all members share them; `None`: neither.
+fn words(notification: &Notification) -> Option<String> {
+    let summary = text::one_line(text::shared(notification, text::summary));
+    let description = text::shared(notification, text::description);
     let bold = |room| {
         // An asterisk inside would end the bold face early.
         format!("*{}*", escape(&summary.replace('*', "∗"), room))
@@ -188,6 +207,7 @@ fn words(alert: &Alert) -> Option<String> {
 /// The members, firing first, each with what tells it apart; what does not fit is counted.
 fn list(notification: &Notification) -> String {
     let shared = text::common(&notification.members, |alert| &alert.labels);
+    let summaries = text::shared(notification, text::summary).is_empty();
     let total = notification.members.len();
     let mut lines = String::new();
     let mut units = 0;
@@ -195,8 +215,12 @@ fn list(notification: &Notification) -> String {
     for member in notification.firing().chain(notification.resolved()).take(MAX_LISTED) {
         let own = member.alert.labels.iter().filter(|pair| !shared.contains(pair));
         let own: Vec<_> = own.map(|(name, value)| format!("{name}={value}")).collect();
-        let own =
-            if own.is_empty() { text::summary(&member.alert).to_owned() } else { own.join(", ") };
+        let summary = text::summary(&member.alert);
+        let own = match (own.is_empty(), summaries && !summary.is_empty()) {
+            (true, _) => summary.to_owned(),
+            (false, true) => format!("{}: {summary}", own.join(", ")),
+            (false, false) => own.join(", "),
+        };
         let line =
             format!("• {}: {}\n", member.status.as_str(), escape(&text::one_line(&own), MAX_LINE));
         units += line.encode_utf16().count();

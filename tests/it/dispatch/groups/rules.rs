@@ -1,6 +1,10 @@
 //! When a group is told, and of what: each rule of Alertmanager's dedup stage.
 
-use fanfare::{api::Semantics, dispatch::Settled, routing::GroupBy};
+use fanfare::{
+    api::Semantics,
+    dispatch::{Mute, Settled},
+    routing::GroupBy,
+};
 
 use super::{
     super::world::{BEGIN, REPEAT, World},
@@ -46,6 +50,37 @@ fn a_new_alert_is_told_at_the_next_flush() {
     assert!(told(&mut world).is_empty());
     world.wait(1);
     assert_eq!(told(&mut world), ["a new alerts added: x y"]);
+}
+
+#[test]
+fn what_a_flush_leaves_out_is_counted_once_for_each_target() {
+    let mut world = world(&["a", "b"]);
+    world.silence("x", 100_000);
+    world.fires_on("x", BEGIN);
+    world.fires_on("y", BEGIN);
+    world.wait(WAIT);
+    assert_eq!(told(&mut world).len(), 2);
+    assert_eq!(world.muted(Mute::Silenced), (1, 2));
+    world.wait(2 * INTERVAL);
+    assert!(told(&mut world).is_empty());
+    assert_eq!(world.muted(Mute::Silenced), (1, 2), "there was no news");
+}
+
+#[test]
+fn what_was_told_and_is_silenced_is_not_counted() {
+    let mut world = world(&["a"]);
+    world.fires_on("x", BEGIN);
+    world.wait(WAIT);
+    told(&mut world);
+    world.silence("x", 100_000);
+    world.fires_on("y", BEGIN);
+    world.wait(INTERVAL);
+    assert_eq!(told(&mut world), ["a new alerts added: y"]);
+    assert_eq!(world.muted(Mute::Silenced), (1, 0));
+    world.ends("x", BEGIN);
+    world.wait(INTERVAL);
+    assert!(told(&mut world).is_empty());
+    assert_eq!(world.muted(Mute::Silenced).1, 1, "its end is not told");
 }
 
 #[test]
