@@ -44,7 +44,7 @@ fn main() {
         interval: Duration::from_mins(5),
     };
     let before = resident();
-    let mut state = started(&plan(1, Some(grouping)));
+    let mut state = started(&plan(1, Some(&Arc::new(grouping))));
     let each = accept(&mut state, count, 0);
     println!("{count} groups: {each:?} an alert, {} MiB", (resident() - before) >> 20);
     let started = Instant::now();
@@ -86,7 +86,7 @@ fn alert(number: usize, second: i64) -> Alert {
 }
 
 /// `count` routes, each of which wants the alerts of one job, with one target.
-fn plan(count: usize, grouping: Option<Grouping>) -> Arc<Plan> {
+fn plan(count: usize, grouping: Option<&Arc<Grouping>>) -> Arc<Plan> {
     let settings = RouteSettings { scope_label: "namespace".into(), cluster_namespaces: None };
     let compile = |number: usize| {
         let matchers = if count == 1 { String::new() } else { format!("job=job-{number}") };
@@ -106,7 +106,7 @@ fn plan(count: usize, grouping: Option<Grouping>) -> Arc<Plan> {
             limits: Limits::default(),
             role: Role::Regular,
         };
-        let grouping = grouping.clone().map(Arc::new);
+        let grouping = grouping.cloned();
         let terms = RouteTerms { grouping, ..RouteTerms::default() };
         plan.add(route.key.clone(), terms, vec![recipient]);
     }

@@ -6,13 +6,21 @@
 //!
 //! Owed = what the alert says now − what the target was told. What an alert says is `held`'s, what a
 //! target was told is `told`'s, what follows is `entry`'s; nothing else decides. `lane` keeps
-//! what is owed in order. Every alert is a group of its own here: a group with several members takes
+//! what is owed in order. Without grouping an alert is a group of its own; a group with several members takes
 //! the place of `Held` in a [`Slot`].
+//!
+//! # Groups
+//!
+//! `regroup` says which groups an alert belongs to, `group` holds one, with a `line` for each target. `flush`
+//! is what time does to it: it takes the members as they are (`view`) and compares them with what each target
+//! heard (`hearing`, Alertmanager's rules). Towards `entry` a group is an alert whose version is the number
+//! of the flush that owed something, so that everything else works alike. `leaving` is a target that the route
+//! no longer reaches, `reshape` an edit of routes: groups that still exist keep their time.
 //!
 //! # What is on disk
 //!
 //! [`State::take_facts`] gives records: one for an alert when what it says changes, one for what everyone
-//! was told about it when somebody was told, skipped, given up, joined or left. Nothing is sent about a
+//! was told about it (or about a group) when somebody was told, skipped, given up, joined or left. Nothing is sent about a
 //! change before [`State::enqueue`] confirms that its facts are on disk, so that a crash never
 //! forgets what a target was told of. The log is written behind: what it does not list of the
 //! alert's present version may have been told, and is sent again with the same id. Three
@@ -29,6 +37,11 @@
 //! begins asks the alerts, a source asks where the values that it shares are filed. Nothing of it is written
 //! but the silences; a start works it out anew before anything is sent, and what began while a silence held
 //! has surely been told to nobody.
+//!
+//! # Fallback and digest
+//!
+//! `fallback` says when those are told who are told of what nobody else could be told. `digest` hands out what one
+//! route owes one target together; every part of it is settled on its own.
 //!
 //! # Where this goes beyond the letter of the rules
 //!

@@ -7,7 +7,7 @@
 //! | [`app`] | composition root: builds, connects, spawns, shuts down in order; the only room that sees everything |
 //! | [`api`] | the custom resources exactly as users see them |
 //! | [`alert`] | what an alert is: labels, fingerprint, wire forms |
-//! | [`publish`] | request, options, results, errors, and the handles that the server calls |
+//! | [`publish`] | request, options, results, errors, silences, and the handles that the server calls |
 //! | [`config`] | flags and `FANFARE_*`, checked once |
 //! | [`telemetry`] | logs, the root of the metrics |
 //! | [`clock`] | one moment on both clocks |

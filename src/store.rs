@@ -1,4 +1,5 @@
-//! The facts on disk: alerts, notification log, queue, dead letters, history, idempotency keys.
+//! The facts on disk: alerts, notification log of alerts and of groups, silences, queue, dead letters, history,
+//! idempotency keys.
 //!
 //! Everything that must survive `kill -9` and power loss goes through one trait, [`Store`]. Facts are
 //! handed over in order with [`Store::submit`], which returns at once; [`Store::durable`] resolves once they

@@ -138,13 +138,7 @@ pub(super) async fn build(
         registry: Arc::new(metrics),
         log_level: Some(log_level),
     };
-    let closing = |tasks: &Tasks| tasks.stop().cancelled_owned();
-    let handlers = server.intake_router(intake_tokens);
-    intake.spawn("intake", server::serve(listeners.intake, handlers, closing(&intake)));
-    let handlers = server.api_router(api_tokens);
-    intake.spawn("api", server::serve(listeners.api, handlers, closing(&intake)));
-    let handlers = server.admin_router();
-    base.spawn("admin", server::serve(listeners.admin, handlers, closing(&base)));
+    listen(&server, listeners, [intake_tokens, api_tokens], (&mut intake, &mut base));
     for task in source.tasks {
         base.spawn(task.name, task.run);
     }
@@ -155,6 +149,22 @@ pub(super) async fn build(
     let grace = config.shutdown_grace.saturating_sub(TAIL);
     delivery.spawn("router", async move { route(&router, stop, grace).await });
     Ok(Running { intake, delivery, base, engine, store })
+}
+
+/// Spawns the three listeners. `tokens`: of the intake, of the API.
+fn listen(
+    server: &Server,
+    listeners: Listeners,
+    [intake_tokens, api_tokens]: [Option<Tokens>; 2],
+    (intake, base): (&mut Tasks, &mut Tasks),
+) {
+    let closing = |tasks: &Tasks| tasks.stop().cancelled_owned();
+    let handlers = server.intake_router(intake_tokens);
+    intake.spawn("intake", server::serve(listeners.intake, handlers, closing(intake)));
+    let handlers = server.api_router(api_tokens);
+    intake.spawn("api", server::serve(listeners.api, handlers, closing(intake)));
+    let handlers = server.admin_router();
+    base.spawn("admin", server::serve(listeners.admin, handlers, closing(base)));
 }
 
 async fn route(

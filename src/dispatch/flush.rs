@@ -16,8 +16,8 @@ use crate::{
 /// The members of a group that are there, for every target.
 struct Present {
     members: Arc<[Shown]>,
-    /// Members that belong to other groups of the route too, because its grouping changed.
-    elsewhere: Vec<(AlertId, Vec<GroupId>)>,
+    /// Members that belong to other groups of the route too, because its grouping changed; whether they ended.
+    elsewhere: Vec<(AlertId, bool, Vec<GroupId>)>,
 }
 
 // === impl State ===
@@ -115,10 +115,12 @@ impl State {
             let link = held.links.iter().find(|link| link.route == group.route);
             let Some(link) = link.filter(|link| !link.muted.any()) else { continue };
             let lingers = link.group != Some(id) || !link.matches;
-            members.extend(held.show(*alert, lingers));
+            let shown = held.show(*alert, lingers);
             if !link.drains.is_empty() && !lingers {
-                elsewhere.push((*alert, link.drains.clone()));
+                let ended = shown.as_ref().is_some_and(|shown| shown.status == Status::Resolved);
+                elsewhere.push((*alert, ended, link.drains.clone()));
             }
+            members.extend(shown);
         }
         members.sort_by(|a, b| order(&a.alert.labels, &b.alert.labels));
         Present { members: members.into(), elsewhere }
@@ -138,14 +140,10 @@ impl State {
             present.members.iter().filter(|shown| shown.lingers && !heard.is_open(shown.id));
         let mut hidden: Vec<AlertId> = strangers.map(|shown| shown.id).chain(aside).collect();
         let target = group.delivery.members[at].id;
-        for (alert, groups) in &present.elsewhere {
-            let ended = present
-                .members
-                .iter()
-                .any(|shown| shown.id == *alert && shown.status == Status::Resolved);
+        for (alert, ended, groups) in &present.elsewhere {
             let mut groups = groups.iter().filter_map(|id| self.groups.get(id));
             let told = groups.any(|group| group.tells(target, *alert, now));
-            if told || (ended && heard.what(*alert).is_none()) {
+            if told || (*ended && heard.what(*alert).is_none()) {
                 hidden.push(*alert);
             }
         }

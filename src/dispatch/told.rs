@@ -1,14 +1,13 @@
 //! What one target was told about one alert by one route, and what follows from it.
 
+mod on_disk;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{GroupEntry, Heard, Hearing, Said, ToldEntry, lane::Place, millis::Millis};
-use crate::{
-    alert::{Status, later},
-    api::TargetKey,
-};
+use super::{Heard, Hearing, lane::Place, millis::Millis};
+use crate::alert::{Status, later};
 
 /// What an alert says: which of its incidents, and whether it fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,68 +93,6 @@ impl Told {
             None => {}
         }
         told
-    }
-
-    /// What the log says. A version that it does not know may have been told since.
-    pub(super) fn restore(entry: &ToldEntry, version: u32) -> Self {
-        let millis = |at: Timestamp| (at > Timestamp::UNIX_EPOCH).then(|| Millis::from(at));
-        let last = entry.last.map(|Said { incident, status, version }| Says {
-            incident,
-            status,
-            version,
-            decided: false,
-        });
-        let skipped = entry.skipped.unwrap_or(0);
-        let known = skipped == version || last.is_some_and(|last| last.version == version);
-        Self {
-            at: millis(entry.at),
-            resumed_at: entry.resumed_at.and_then(millis),
-            last,
-            count: entry.count,
-            skipped,
-            dead_lettered: entry.dead_lettered.unwrap_or(0),
-            maybe_firing: entry.maybe_firing || !known,
-            maybe_resolved: entry.maybe_resolved || !known,
-            ..Self::default()
-        }
-    }
-
-    /// The same for a group.
-    pub(super) fn restore_group(entry: &GroupEntry) -> Self {
-        let millis = |at: Timestamp| (at > Timestamp::UNIX_EPOCH).then(|| Millis::from(at));
-        Self {
-            at: millis(entry.at),
-            resumed_at: entry.resumed_at.and_then(millis),
-            count: entry.count,
-            ..Self::default()
-        }
-    }
-
-    /// The entry as written to the log. `looked_for`: a later start asks who may know of an attempt that is
-    /// under way, whether or not the log says so.
-    pub(super) fn record(
-        &self,
-        target: TargetKey,
-        uid: std::sync::Arc<str>,
-        looked_for: bool,
-    ) -> ToldEntry {
-        let version = |version: u32| (version != 0).then_some(version);
-        ToldEntry {
-            target,
-            uid,
-            last: self.last.map(|Says { incident, status, version, .. }| Said {
-                incident,
-                status,
-                version,
-            }),
-            at: self.at.map_or(Timestamp::UNIX_EPOCH, Timestamp::from),
-            count: self.count,
-            maybe_firing: self.maybe_firing || (!looked_for && self.may_know()),
-            maybe_resolved: self.maybe_resolved,
-            skipped: version(self.skipped),
-            dead_lettered: version(self.dead_lettered),
-            resumed_at: self.resumed_at.map(Timestamp::from),
-        }
     }
 
     /// Whether the target must hear what the alert says now.

@@ -94,20 +94,15 @@ impl About<'_> {
     }
 
     fn record(self, outcome: Outcome, at: Timestamp) -> AttemptRecord {
-        let labels = match self.notification.members.first() {
-            Some(member) => &member.alert.labels,
-            None => &self.notification.group_labels,
-        };
-        let alert = if self.notification.digest {
-            Some(format!("{} alerts in one message", self.notification.members.len()).into())
-        } else {
-            let name = self.notification.alert_name();
-            (!name.is_empty()).then(|| name.into())
-        };
+        let members = &self.notification.members;
+        let told = members.iter().take(AttemptRecord::MOST_ALERTS);
         AttemptRecord {
             at,
-            fingerprint: labels.fingerprint(),
-            alert,
+            fingerprints: told.map(|member| member.alert.labels.fingerprint()).collect(),
+            alerts: u32::try_from(members.len()).unwrap_or(u32::MAX),
+            alert: Some(self.notification.alert_name())
+                .filter(|name| !name.is_empty())
+                .map(Arc::from),
             notification: self.notification.id.clone(),
             status: self.notification.status,
             target: self.target.clone(),
@@ -117,6 +112,62 @@ impl About<'_> {
             error_type: None,
             status_code: None,
             duration: Duration::ZERO,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::{Alert, Labels, Member, NotificationReason, Status};
+
+    fn labels(node: usize) -> Labels {
+        Labels::from_iter([("alertname", "Down".to_owned()), ("node", node.to_string())])
+    }
+
+    fn group(members: usize) -> Arc<Notification> {
+        let member = |node| {
+            let alert = Alert {
+                labels: labels(node),
+                annotations: Labels::default(),
+                starts_at: Timestamp::UNIX_EPOCH,
+                ends_at: Timestamp::UNIX_EPOCH,
+                timeout: false,
+                generator_url: "".into(),
+                updated_at: Timestamp::UNIX_EPOCH,
+            };
+            Member { alert: Arc::new(alert), status: Status::Firing }
+        };
+        Arc::new(Notification {
+            id: "id".into(),
+            group_key: "".into(),
+            incident_key: "".into(),
+            receiver: "".into(),
+            status: Status::Firing,
+            members: (0..members).map(member).collect(),
+            group_labels: Labels::from_iter([("alertname", "Down")]),
+            reason: NotificationReason::First,
+            fallback: false,
+            digest: false,
+            external_url: "".into(),
+            at: Timestamp::UNIX_EPOCH,
+        })
+    }
+
+    #[test]
+    fn history_names_every_alert_of_a_group_up_to_a_limit() {
+        let target = TargetKey::new("a", "t");
+        for (members, named) in [(1, 1), (3, 3), (1_001, 1_000)] {
+            let notification = group(members);
+            let about = About { target: &target, route: None, notification: &notification };
+            let Op::Attempt(record) = about.ended(Outcome::Superseded, Timestamp::UNIX_EPOCH)
+            else {
+                panic!("it is an attempt");
+            };
+            let expected: Vec<_> = (0..named).map(|node| labels(node).fingerprint()).collect();
+            assert_eq!(&*record.fingerprints, expected);
+            assert_eq!(record.alerts as usize, members);
+            assert_eq!(record.alert.as_deref(), Some("Down"));
         }
     }
 }

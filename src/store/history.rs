@@ -106,6 +106,7 @@ fn read(
     let block = Block::read(body)?;
     let old = filter.since.is_some_and(|since| block.newest < since);
     let strange = filter.target.as_ref().is_some_and(|target| !block.knows(target))
+        || filter.fingerprint.is_some_and(|fingerprint| !block.tells(fingerprint))
         || filter.alert.as_ref().is_some_and(|alert| !block.names(alert));
     if old || strange {
         return Ok(Vec::new());
@@ -115,7 +116,7 @@ fn read(
 
 fn wanted(attempt: &AttemptRecord, filter: &DeliveryFilter) -> bool {
     filter.target.as_ref().is_none_or(|target| *target == attempt.target)
-        && filter.fingerprint.is_none_or(|fingerprint| fingerprint == attempt.fingerprint)
+        && filter.fingerprint.is_none_or(|fingerprint| attempt.fingerprints.contains(&fingerprint))
         && filter.alert.as_ref().is_none_or(|alert| attempt.alert.as_ref() == Some(alert))
         && filter.since.is_none_or(|since| since <= attempt.at)
 }

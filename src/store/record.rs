@@ -162,8 +162,10 @@ pub struct Page<T> {
 pub struct AttemptRecord {
     /// When it ended.
     pub at: Timestamp,
-    /// The first member's fingerprint.
-    pub fingerprint: Fingerprint,
+    /// Fingerprints of the alerts in it, in their order, at most [`AttemptRecord::MOST_ALERTS`]; never empty.
+    pub fingerprints: Arc<[Fingerprint]>,
+    /// How many alerts are in it.
+    pub alerts: u32,
     /// The alert's name, see [`Notification::alert_name`]; `None`: it has none, or an earlier version wrote
     /// this.
     pub alert: Option<Arc<str>>,
@@ -185,6 +187,11 @@ pub struct AttemptRecord {
     pub status_code: Option<u16>,
     /// How long it took.
     pub duration: Duration,
+}
+
+impl AttemptRecord {
+    /// Alerts that are named by their fingerprints; those beyond are only counted.
+    pub const MOST_ALERTS: usize = 1_000;
 }
 
 /// What came of an attempt.

@@ -20,6 +20,7 @@ pub(super) fn weigh(task: &Task) -> usize {
             Task::Op(Op::DeadLetter(letter)) => {
                 letter.message.len() + notification_bytes(&letter.notification)
             }
+            Task::Op(Op::Attempt(attempt)) => size_of_val(&*attempt.fingerprints),
             Task::Op(Op::Key(record)) => record.key.len() + record.result.len(),
             Task::Op(Op::DropDeadLetters(ids)) => size_of_val(ids.as_slice()),
             Task::Op(_) | Task::SetAside(_) => 0,

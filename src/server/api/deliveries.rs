@@ -85,7 +85,8 @@ fn labels(text: &str) -> Result<Fingerprint, ApiError> {
 fn show(record: &AttemptRecord) -> Value {
     json!({
         "at": record.at,
-        "fingerprint": record.fingerprint.to_string(),
+        "fingerprint": record.fingerprints.first().map(ToString::to_string),
+        "alerts": record.alerts,
         "alertname": record.alert.as_deref(),
         "notification_id": &*record.notification,
         "status": record.status.as_str(),

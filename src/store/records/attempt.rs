@@ -44,8 +44,8 @@ codes!(error_code, error_type, ErrorType {
 });
 
 /// Bytes that an attempt takes at least.
-const ATTEMPT: usize = 18;
-/// The first format whose blocks have the names of alerts.
+const ATTEMPT: usize = 12;
+/// The first format whose blocks have the names of alerts, and all alerts of a notification.
 const NAMED: u32 = 2;
 
 /// A block whose head was read.
@@ -55,9 +55,17 @@ pub(in crate::store) struct Block<'a> {
     pub(in crate::store) newest: Timestamp,
     targets: Vec<TargetKey>,
     routes: Vec<RouteKey>,
-    /// Names of alerts; `None` in blocks of earlier formats, which have none.
-    alerts: Option<Vec<Arc<str>>>,
+    /// `None` in blocks of earlier formats.
+    alerts: Option<Alerts>,
     attempts: Decoder<'a>,
+}
+
+/// What alerts the attempts are about.
+#[derive(Debug)]
+struct Alerts {
+    names: Vec<Arc<str>>,
+    /// Those of one notification together.
+    fingerprints: Vec<Arc<[Fingerprint]>>,
 }
 
 /// Numbers in the order of first use.
@@ -67,9 +75,11 @@ pub(in crate::store) fn write_block(to: &mut Encoder, attempts: &[AttemptRecord]
     let mut targets = Numbers(Vec::new(), HashMap::new());
     let mut routes = Numbers(Vec::new(), HashMap::new());
     let mut alerts = Numbers::<str>(Vec::new(), HashMap::new());
+    let mut fingerprints = Numbers::<[Fingerprint]>(Vec::new(), HashMap::new());
     let mut body = Encoder::default();
     for attempt in attempts {
-        body.0.extend_from_slice(&attempt.fingerprint.0.to_le_bytes());
+        body.length(fingerprints.of(&attempt.fingerprints));
+        body.number(attempt.alerts);
         body.length(targets.of(&attempt.target));
         body.option(attempt.route.as_ref().map(|route| routes.of(route)), Encoder::length);
         body.option(attempt.alert.as_deref().map(|alert| alerts.of(alert)), Encoder::length);
@@ -89,8 +99,24 @@ pub(in crate::store) fn write_block(to: &mut Encoder, attempts: &[AttemptRecord]
     routes.0.iter().for_each(|route| write_route(to, route));
     to.length(alerts.0.len());
     alerts.0.iter().for_each(|alert| to.text(alert));
+    to.length(fingerprints.0.len());
+    for together in fingerprints.0 {
+        to.length(together.len());
+        for one in together {
+            to.0.extend_from_slice(&one.0.to_le_bytes());
+        }
+    }
     to.length(attempts.len());
     to.0.append(&mut body.0);
+}
+
+fn read_fingerprints(from: &mut Decoder<'_>) -> Result<Arc<[Fingerprint]>, Malformed> {
+    let count = from.count(size_of::<Fingerprint>())?;
+    (0..count).map(|_| read_fingerprint(from)).collect()
+}
+
+fn read_fingerprint(from: &mut Decoder<'_>) -> Result<Fingerprint, Malformed> {
+    from.array().map(|bytes| Fingerprint(u64::from_le_bytes(bytes)))
 }
 
 // === impl Numbers ===
@@ -115,8 +141,10 @@ impl<'a> Block<'a> {
         let routes = (0..from.count(2)?).map(|_| read_route(&mut from));
         let routes = routes.collect::<Result<_, _>>()?;
         let alerts = if format >= NAMED {
-            let alerts = (0..from.count(1)?).map(|_| from.shared());
-            Some(alerts.collect::<Result<_, _>>()?)
+            let names = (0..from.count(1)?).map(|_| from.shared());
+            let names = names.collect::<Result<_, _>>()?;
+            let fingerprints = (0..from.count(1)?).map(|_| read_fingerprints(&mut from));
+            Some(Alerts { names, fingerprints: fingerprints.collect::<Result<_, _>>()? })
         } else {
             None
         };
@@ -130,7 +158,14 @@ impl<'a> Block<'a> {
 
     /// Whether an alert of this name may be in it.
     pub(in crate::store) fn names(&self, alert: &str) -> bool {
-        self.alerts.iter().flatten().any(|known| **known == *alert)
+        self.alerts.as_ref().is_some_and(|alerts| alerts.names.iter().any(|name| **name == *alert))
+    }
+
+    /// Whether an attempt about this alert may be in it.
+    pub(in crate::store) fn tells(&self, fingerprint: Fingerprint) -> bool {
+        self.alerts.as_ref().is_none_or(|alerts| {
+            alerts.fingerprints.iter().any(|together| together.contains(&fingerprint))
+        })
     }
 
     /// All attempts, in the order in which they were handed over.
@@ -147,19 +182,26 @@ impl<'a> Block<'a> {
     fn attempt(&mut self) -> Result<AttemptRecord, Malformed> {
         let from = &mut self.attempts;
         let unknown = Malformed("names what is not in the block");
-        let fingerprint = Fingerprint(u64::from_le_bytes(from.array()?));
+        let (fingerprints, count) = match &self.alerts {
+            Some(alerts) => {
+                let together = alerts.fingerprints.get(from.small::<usize>()?).ok_or(unknown)?;
+                (together.clone(), from.small()?)
+            }
+            None => ([read_fingerprint(from)?].into(), 1),
+        };
         let target = self.targets.get(from.small::<usize>()?).ok_or(unknown)?.clone();
         let route = from.option(Decoder::small::<usize>)?;
         let route = route.map(|at| self.routes.get(at).cloned().ok_or(unknown)).transpose()?;
         let alert = match &self.alerts {
             Some(alerts) => {
                 let alert = from.option(Decoder::small::<usize>)?;
-                alert.map(|at| alerts.get(at).cloned().ok_or(unknown)).transpose()?
+                alert.map(|at| alerts.names.get(at).cloned().ok_or(unknown)).transpose()?
             }
             None => None,
         };
         Ok(AttemptRecord {
-            fingerprint,
+            fingerprints,
+            alerts: count,
             alert,
             target,
             route,
@@ -194,6 +236,8 @@ mod tests {
                 attempt.alert.as_ref().is_none_or(|alert| block.names(alert))
             };
             prop_assert!(attempts.iter().all(named));
+            let mut told = attempts.iter().flat_map(|attempt| attempt.fingerprints.iter());
+            prop_assert!(told.all(|fingerprint| block.tells(*fingerprint)));
             prop_assert_eq!(block.attempts(), Ok(attempts));
         }
 

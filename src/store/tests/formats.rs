@@ -38,7 +38,8 @@ fn letter() -> DeadLetter {
 fn attempt() -> AttemptRecord {
     AttemptRecord {
         at: at(1_000),
-        fingerprint: Fingerprint(7),
+        fingerprints: [7, 8].map(Fingerprint).into(),
+        alerts: 2,
         alert: Some("Named".into()),
         notification: "attempt".into(),
         status: Status::Resolved,
@@ -107,7 +108,10 @@ fn every_format_that_was_written_is_read() {
         assert_eq!(format!("{:?}", letters.items[0].1), format!("{:?}", letter()));
         let filter = DeliveryFilter { limit: 9, ..DeliveryFilter::default() };
         let named = attempt().alert.filter(|_| format >= 2);
-        let attempt = AttemptRecord { alert: named, ..attempt() };
+        let mut attempt = AttemptRecord { alert: named, ..attempt() };
+        if format < 2 {
+            (attempt.fingerprints, attempt.alerts) = ([Fingerprint(7)].into(), 1);
+        }
         assert_eq!(store.deliveries(&filter).unwrap().items, [attempt]);
         assert_eq!(store.idempotent("key").unwrap(), Some(key()));
         // It has no table of silences before the first one is written.

@@ -41,9 +41,14 @@ fn letters(store: &Redb, filter: DeadLetterFilter) -> Vec<String> {
 }
 
 fn attempt(name: &str, second: i64, fingerprint: u64) -> Op {
+    attempt_about(name, second, &[fingerprint])
+}
+
+fn attempt_about(name: &str, second: i64, fingerprints: &[u64]) -> Op {
     Op::Attempt(Box::new(AttemptRecord {
         at: at(second),
-        fingerprint: Fingerprint(fingerprint),
+        fingerprints: fingerprints.iter().copied().map(Fingerprint).collect(),
+        alerts: 1,
         alert: None,
         notification: format!("n{second}").into(),
         status: Status::Firing,
@@ -145,7 +150,7 @@ fn dead_letters_keep_within_their_bytes_over_restarts() {
 fn history_comes_newest_first_filtered_and_in_pages() {
     let store = memory();
     write(&store, (1..=3).map(|n| attempt("a/t", n, 7)).collect());
-    write(&store, vec![attempt("a/u", 4, 8), attempt("a/t", 5, 9)]);
+    write(&store, vec![attempt("a/u", 4, 8), attempt_about("a/t", 5, &[9, 8, 5])]);
     let filter = |limit| DeliveryFilter { limit, ..DeliveryFilter::default() };
     for (limit, pages) in [(1, 5), (2, 3), (5, 1), (100, 1)] {
         assert_eq!(deliveries(&store, &filter(limit)), (vec![5, 4, 3, 2, 1], pages));
@@ -154,6 +159,8 @@ fn history_comes_newest_first_filtered_and_in_pages() {
     assert_eq!(deliveries(&store, &of_target).0, [5, 3, 2, 1]);
     let of_alert = DeliveryFilter { fingerprint: Some(Fingerprint(7)), ..filter(2) };
     assert_eq!(deliveries(&store, &of_alert).0, [3, 2, 1]);
+    let in_a_group = DeliveryFilter { fingerprint: Some(Fingerprint(8)), ..filter(2) };
+    assert_eq!(deliveries(&store, &in_a_group).0, [5, 4]);
     let since = DeliveryFilter { since: Some(at(3)), ..filter(2) };
     assert_eq!(deliveries(&store, &since).0, [5, 4, 3]);
 }

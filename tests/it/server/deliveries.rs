@@ -46,6 +46,7 @@ async fn a_delivery_says_who_was_told_what_with_what_answer() {
         json!({
             "at": failed["at"],
             "fingerprint": alert("A").labels.fingerprint().to_string(),
+            "alerts": 1,
             "alertname": "A",
             "notification_id": "00112233445566778899aabbccddeeff",
             "status": "firing",
@@ -73,7 +74,12 @@ async fn alert_target_and_time_narrow_the_history() {
     let pager = TargetKey::new("ns", "pager");
     let others = [
         AttemptRecord { attempt: 2, target: pager, ..attempt("A") },
-        AttemptRecord { attempt: 3, ..attempt("B") },
+        AttemptRecord {
+            attempt: 3,
+            fingerprints: ["B", "E"].map(|name| alert(name).labels.fingerprint()).into(),
+            alerts: 2,
+            ..attempt("B")
+        },
         AttemptRecord {
             attempt: 4,
             at: ago(300),
@@ -89,6 +95,7 @@ async fn alert_target_and_time_narrow_the_history() {
         (format!("?labels={labels}"), &[2, 1]),
         (format!("?fingerprint={a}&since=1h"), &[2]),
         (format!("?fingerprint={a}&target=ns/slack"), &[1]),
+        (format!("?fingerprint={}", alert("E").labels.fingerprint()), &[3]),
         ("?target=ns/slack".to_owned(), &[4, 3, 1]),
         ("?alertname=A".to_owned(), &[2, 1]),
         ("?alertname=B&target=ns/slack".to_owned(), &[3]),

@@ -76,7 +76,8 @@ pub(super) fn dead(name: &str) -> Op {
 pub(super) fn attempt(name: &str) -> AttemptRecord {
     AttemptRecord {
         at: Timestamp::now(),
-        fingerprint: alert(name).labels.fingerprint(),
+        fingerprints: [alert(name).labels.fingerprint()].into(),
+        alerts: 1,
         alert: Some(name.into()),
         notification: "00112233445566778899aabbccddeeff".into(),
         status: Status::Firing,

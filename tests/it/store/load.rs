@@ -231,7 +231,8 @@ impl Load {
         let number = self.fresh();
         Op::Attempt(Box::new(AttemptRecord {
             at: self.now,
-            fingerprint: Fingerprint(self.rng.u64(..)),
+            fingerprints: (0..=self.rng.u8(0..4)).map(|_| Fingerprint(self.rng.u64(..))).collect(),
+            alerts: self.rng.u32(..),
             alert: self.rng.bool().then(|| format!("Alert{}", self.rng.u8(0..5)).into()),
             notification: format!("id{number:05}").into(),
             status: self.status(),

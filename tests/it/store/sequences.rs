@@ -88,7 +88,9 @@ fn assert_filters(machine: &mut Machine, store: &Redb, what: &str) {
     attempts.reverse();
     let some = rng.choice(&attempts);
     let filter = DeliveryFilter {
-        fingerprint: some.map(|attempt| attempt.fingerprint).filter(|_| rng.bool()),
+        fingerprint: some
+            .and_then(|attempt| attempt.fingerprints.last().copied())
+            .filter(|_| rng.bool()),
         alert: some.and_then(|attempt| attempt.alert.clone()).filter(|_| rng.bool()),
         target: some.map(|attempt| attempt.target.clone()).filter(|_| rng.bool()),
         since: some.map(|attempt| attempt.at).filter(|_| rng.bool()),
@@ -96,7 +98,7 @@ fn assert_filters(machine: &mut Machine, store: &Redb, what: &str) {
         limit: rng.usize(1..5),
     };
     attempts.retain(|attempt| {
-        filter.fingerprint.is_none_or(|fingerprint| fingerprint == attempt.fingerprint)
+        filter.fingerprint.is_none_or(|fingerprint| attempt.fingerprints.contains(&fingerprint))
             && filter.alert.as_ref().is_none_or(|alert| attempt.alert.as_ref() == Some(alert))
             && filter.target.as_ref().is_none_or(|target| *target == attempt.target)
             && filter.since.is_none_or(|since| attempt.at >= since)

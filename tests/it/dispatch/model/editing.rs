@@ -174,17 +174,24 @@ impl Script {
                     self.known.links.insert((which, name), link);
                 }
             }
-            for (name, route) in &after {
-                let at = (which, name.clone());
-                if wants(route, which) && !self.known.links.contains_key(&at) {
-                    let entries = route.recipients.iter();
-                    let entries = entries.map(|one| {
-                        let unknown = restored && one.limits.semantics == Semantics::Latest;
-                        (one.target.name.to_string(), joining(says, now, unknown))
-                    });
-                    let link = Link { matches: true, entries: entries.collect() };
-                    self.known.links.insert(at, link);
-                }
+            self.link(which, &after, restored);
+        }
+    }
+
+    /// Links an alert with the routes that want it and are not known yet.
+    fn link(&mut self, which: usize, routes: &BTreeMap<String, RouteOf>, restored: bool) {
+        let Some(says) = self.sent[which].as_ref().map(Sent::says) else { return };
+        let now = self.world.now;
+        for (name, route) in routes {
+            let at = (which, name.clone());
+            if wants(route, which) && !self.known.links.contains_key(&at) {
+                let entries = route.recipients.iter();
+                let entries = entries.map(|one| {
+                    let unknown = restored && one.limits.semantics == Semantics::Latest;
+                    (one.target.name.to_string(), joining(says, now, unknown))
+                });
+                let link = Link { matches: true, entries: entries.collect() };
+                self.known.links.insert(at, link);
             }
         }
     }
