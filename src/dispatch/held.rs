@@ -286,7 +286,9 @@ impl Held {
                 Turn::Never => return None,
             };
             if told.place == Place::Idle && !told.owes_change(says, link.matches) {
-                let again = told.repeat_at(says, repeat).filter(|_| link.matches);
+                // What is noticed already comes up again when it is confirmed.
+                let counts = link.matches && self.unconfirmed == 0;
+                let again = told.repeat_at(says, repeat).filter(|_| counts);
                 return again.map(|at| at.max(begin));
             }
             let lettered = says.status == Status::Firing && told.is_dead_lettered(says.version);

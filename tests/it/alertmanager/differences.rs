@@ -101,6 +101,10 @@ fn end_of_what_nobody_heard_of_is_not_told_while_the_rest_is_muted() {
             let both = vec![first, ended(flush, "some alerts resolved", &["1"])];
             return (case, both.clone(), both);
         }
+        if case.timeline.routes[0].mute.is_some() {
+            // Off hours nobody is there: Alertmanager tells nothing either.
+            return (case, vec![first.clone()], vec![first]);
+        }
         let back = *case.flushes.iter().find(|at| **at > to).unwrap();
         let theirs = vec![
             first.clone(),
@@ -166,7 +170,7 @@ fn check(make: impl Fn(&mut Rng) -> (Case, Vec<Sent>, Vec<Sent>)) {
     }
     eprintln!("{} timelines, {apart} of them told otherwise, as foretold", cases.len());
     none_of(&differences);
-    assert!(3 * apart > cases.len(), "it makes no difference: {apart}");
+    assert!(4 * apart > cases.len(), "it makes no difference: {apart}");
 }
 
 fn group() -> BTreeMap<String, String> {
@@ -224,7 +228,7 @@ impl Case {
         let end = 2 * HOUR;
         let step = i64::try_from(interval).unwrap() * SECOND;
         let first = BEGIN + 10 * SECOND;
-        let flushes = (0..).map(|n| first + n * step).take_while(|at| *at <= end).collect();
+        let flushes = (0..=(end - first) / step).map(|n| first + n * step).collect();
         let mut case = Self {
             timeline: Timeline { routes: vec![route], inhibit, steps, end },
             flushes,

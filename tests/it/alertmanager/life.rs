@@ -71,6 +71,8 @@ impl Life {
         if fires && rng.u8(..3) == 0 {
             let starts = self.starts.take();
             let ends = now - rng.choice([0, 0, SECOND / 2]).unwrap();
+            // An end before the start is refused.
+            let ends = starts.map_or(ends, |starts| ends.max(starts));
             (self.until, self.over) = (ends, true);
             self.said.push((now, ends));
             return Some(Post { labels, starts, ends: Some(ends) });

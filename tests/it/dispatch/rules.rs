@@ -346,3 +346,19 @@ fn a_target_is_reminded_of_what_it_was_told() {
     world.configure();
     assert!(reminded(&world, "a").is_empty());
 }
+
+#[test]
+fn a_repeat_is_noticed_once_however_long_the_disk_takes() {
+    let mut world = World::new(&["a"]);
+    world.fires_on("x", BEGIN);
+    world.told();
+    world.now += REPEAT;
+    let (owed, _) = world.state.tick(world.moment());
+    assert_eq!(owed.len(), 1);
+    for _ in 0..3 {
+        world.now += 1;
+        assert!(world.state.tick(world.moment()).0.is_empty());
+    }
+    world.settle_accounts(owed);
+    assert_eq!(world.told(), ["a firing"]);
+}
