@@ -102,7 +102,7 @@ impl Writer {
             What::Alert(alert, incident_start) => {
                 let reason = match says.status {
                     Status::Resolved => NotificationReason::AllResolved,
-                    Status::Firing if told.count() == 0 => NotificationReason::First,
+                    Status::Firing if told.begins() => NotificationReason::First,
                     Status::Firing if told.repeats(*says) => NotificationReason::Repeat,
                     Status::Firing => NotificationReason::NewAlerts,
                 };

@@ -134,6 +134,11 @@ impl Told {
         self.maybe_firing || self.last.is_some_and(|last| last.status == Status::Firing)
     }
 
+    /// What was told last, if anything, was an end: the next firing is the first of its incident.
+    pub(super) fn begins(&self) -> bool {
+        self.last.is_none_or(|last| last.status == Status::Resolved)
+    }
+
     /// The last delivered notification said this.
     pub(super) fn knows(&self, says: Says) -> bool {
         self.last.is_some_and(|last| last.agrees(says))

@@ -362,3 +362,21 @@ fn a_repeat_is_noticed_once_however_long_the_disk_takes() {
     world.settle_accounts(owed);
     assert_eq!(world.told(), ["a firing"]);
 }
+
+#[test]
+fn each_incident_begins_with_a_first_notification() {
+    let mut world = World::new(&["a"]);
+    let mut reasons = Vec::new();
+    for _ in 0..2 {
+        let starts = world.now;
+        world.fires_on("x", starts);
+        world.wait(10);
+        let (notification, ticket) = world.take("a").unwrap();
+        reasons.push(notification.reason);
+        world.settle(ticket, Settled::Delivered);
+        world.ends("x", starts);
+        assert_eq!(world.told(), ["a resolved"]);
+        world.wait(10);
+    }
+    assert_eq!(reasons, [NotificationReason::First; 2]);
+}
