@@ -104,7 +104,7 @@ pub use record::{
 };
 pub use restore::Restoring;
 pub use settings::{Counts, OwedCounts, Settings};
-pub use silence::conditions;
+pub use silence::{conditions, draft_size};
 pub use slot::{AlertId, GroupId, Owed, RouteId, Slot, Subject, TargetId};
 pub use state::State;
 pub use ticket::{Ended, Next, Settled, Settlement, Ticket, Verdict, Why};

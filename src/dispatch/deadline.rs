@@ -65,6 +65,7 @@ impl State {
             }
             self.pass(id, now, &mut owed);
         }
+        self.depart_stale();
         // What ended just now keeps nobody quiet any more: groups show who is there after that.
         owed.append(self.settle_mutes(now));
         for (at, subject) in groups {

@@ -57,6 +57,7 @@ impl State {
             self.connect(id, now, false);
             self.review(id, now, &mut owed);
         }
+        self.depart_stale();
         owed.append(self.settle_mutes(now));
         self.review_groups(changed, now, &mut owed);
         self.bound_resolves(now);

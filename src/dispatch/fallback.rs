@@ -197,11 +197,13 @@ impl Group {
         (aside, call)
     }
 
-    /// Notes that these members were left out for one target because a fallback was told of them. Returns
-    /// whether that is news.
+    /// Notes that these members, sorted, were left out for one target because a fallback was told of them.
+    /// Returns whether that is news.
     pub(super) fn leave_out(&mut self, at: usize, aside: &[AlertId], members: &[Shown]) -> bool {
         let heard = &mut self.lines[at].group.heard;
-        let new = |shown: &&Shown| heard.what(shown.id).is_none() && aside.contains(&shown.id);
+        let new = |shown: &&Shown| {
+            heard.what(shown.id).is_none() && aside.binary_search(&shown.id).is_ok()
+        };
         let new: Vec<&Shown> = members.iter().filter(new).collect();
         if !new.is_empty() {
             heard.skip(new.iter().copied());

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     AlertId, GroupId, Hearing, Owed, State, Subject, TargetId, group::Group, lane::Place,
-    view::Shown,
+    view::Roll,
 };
 use crate::{
     alert::{Status, later, order},
@@ -15,7 +15,7 @@ use crate::{
 
 /// The members of a group that are there, for every target.
 struct Present {
-    members: Arc<[Shown]>,
+    members: Arc<Roll>,
     /// Members that belong to other groups of the route too, because its grouping changed; whether they ended.
     elsewhere: Vec<(AlertId, bool, Vec<GroupId>)>,
 }
@@ -65,7 +65,9 @@ impl State {
                     .group
                     .heard
                     .revise(|heard| alerts.contains_key(&heard.alert).then_some(heard));
-                let (aside, call) = group.aside(at, &present.members, &self.desk.open, now.wall);
+                let (mut aside, call) =
+                    group.aside(at, &present.members, &self.desk.open, now.wall);
+                aside.sort_unstable();
                 group.lines[at].group.call = call;
                 if !group.delivery.members[at].is_fallback()
                     && group.leave_out(at, &aside, &present.members)
@@ -123,7 +125,7 @@ impl State {
             members.extend(shown);
         }
         members.sort_by(|a, b| order(&a.alert.labels, &b.alert.labels));
-        Present { members: members.into(), elsewhere }
+        Present { members: Roll::new(members).into(), elsewhere }
     }
 
     /// Members that do not concern one target: those that the group does not want and the target does not
@@ -202,10 +204,19 @@ impl State {
             self.retire(alert);
             self.schedule(alert);
         }
-        for alert in unlinked {
-            self.detach(id, alert);
-        }
+        self.detach(id, &unlinked);
         self.weigh_group(id);
+    }
+
+    /// Alerts that say nothing any more leave their groups, all at once: a group may have very many of them.
+    pub(super) fn depart_stale(&mut self) {
+        let mut groups = std::mem::take(&mut self.quitted);
+        groups.sort_unstable();
+        groups.dedup();
+        for id in groups {
+            self.depart(id);
+            self.schedule_group(id);
+        }
     }
 
     /// If a target is owed something new, it is told once the facts are on disk.

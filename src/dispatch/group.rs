@@ -18,7 +18,7 @@ use super::{
     mute::Mutes,
     notice::Content,
     told::Told,
-    view::{Shown, View, visible},
+    view::{Roll, Shown, View, visible},
 };
 use crate::{
     alert::{Labels, NotificationReason, Status, later},
@@ -105,13 +105,13 @@ impl Group {
         at.is_ok()
     }
 
-    /// Nobody who knows nothing of an alert has to hear of it.
-    pub(super) fn pass_over(&mut self, heard: Heard) {
+    /// Nobody who knows nothing of these alerts, sorted, has to hear of them. Returns those that were members.
+    pub(super) fn pass_over(&mut self, heard: &[Heard]) -> Vec<AlertId> {
         for line in &mut self.lines {
-            if line.group.heard.of(heard.alert).is_none() {
-                line.group.heard.note(heard);
-            }
+            line.group.heard.learn(heard);
         }
+        let passed = |id: &AlertId| heard.binary_search_by_key(id, |heard| heard.alert).is_ok();
+        self.members.extract_if(.., |id| passed(id)).collect()
     }
 
     /// Sets the clock of a group that begins: it waits for company unless its first alert is old.
@@ -234,7 +234,7 @@ impl Group {
         &mut self,
         (id, now): (GroupId, Moment),
         at: usize,
-        (members, hidden): (&Arc<[Shown]>, Box<[AlertId]>),
+        (members, hidden): (&Arc<Roll>, Box<[AlertId]>),
         desk: &mut Desk,
     ) {
         let wants = Wants {

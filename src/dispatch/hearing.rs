@@ -163,10 +163,15 @@ impl Hearings {
 
     /// Whoever is not listed may have been told of these alerts; sorted.
     pub(super) fn suspect(&mut self, alerts: &[AlertId]) {
-        let unlisted = alerts.iter().filter(|alert| self.of(**alert).is_none());
-        let unsure =
-            unlisted.map(|alert| Heard { alert: *alert, version: 0, what: Hearing::Unsure });
-        let all = self.all().iter().copied().chain(unsure).collect();
+        let unsure = |alert: &AlertId| Heard { alert: *alert, version: 0, what: Hearing::Unsure };
+        let unsure: Vec<Heard> = alerts.iter().map(unsure).collect();
+        self.learn(&unsure);
+    }
+
+    /// Takes over what it is told of alerts that are not listed.
+    pub(super) fn learn(&mut self, more: &[Heard]) {
+        let unlisted = more.iter().filter(|heard| self.of(heard.alert).is_none());
+        let all = self.all().iter().chain(unlisted).copied().collect();
         self.set(all);
     }
 

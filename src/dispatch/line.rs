@@ -74,9 +74,9 @@ impl Line {
     /// It may believe that the alert fires, or come to believe it.
     pub(super) fn needs(&self, alert: AlertId) -> bool {
         let flies = self.told.place == Place::InFlight;
-        let tells = |shown: &Shown| shown.id == alert && (flies || shown.status == Status::Firing);
-        let view = self.group.view.as_ref();
-        self.group.heard.is_open(alert) || view.is_some_and(|view| view.shown().any(tells))
+        let tells = |shown: &Shown| flies || shown.status == Status::Firing;
+        let shown = || self.group.view.as_ref()?.find(alert);
+        self.group.heard.is_open(alert) || shown().is_some_and(tells)
     }
 
     /// What it heard, and perhaps hears just now.

@@ -67,7 +67,8 @@ impl State {
         let Written { ended, silence, matchers } =
             self.muting.silences.plan(draft, fresh, now.wall)?;
         let id = silence.id;
-        if !self.has_room(silence::size(&silence), 0) {
+        let instead_of = ended.as_ref().map_or(id, |(ended, _)| ended.id);
+        if !self.has_room(silence::size(&silence) + self.reach(&matchers, instead_of), 0) {
             return Err(SilenceError::NoMemory);
         }
         if let Some((ended, matchers)) = ended {
@@ -328,6 +329,12 @@ impl State {
         for route in before.iter().filter(|route| links.iter().all(|link| link.route != **route)) {
             self.muting.inhibition.leave(id, labels, *route);
         }
+    }
+
+    /// What a silence takes by the alerts that meet its conditions.
+    fn reach(&self, matchers: &Matchers, instead_of: SilenceId) -> usize {
+        let met = self.alerts.iter().filter(|(_, held)| matchers.matches(&held.alert.labels));
+        met.map(|(id, _)| self.muting.silences.price(*id, instead_of)).sum()
     }
 
     fn put_silence(&mut self, silence: Arc<Silence>, matchers: Arc<Matchers>, now: Moment) {

@@ -1,5 +1,7 @@
 //! Which groups an alert belongs to.
 
+use std::collections::BTreeMap;
+
 use super::{
     AlertId, GroupId, Heard, Hearing, RouteId, State,
     group::Group,
@@ -217,7 +219,7 @@ impl State {
         }
         for group in stirred {
             if stands.is_none() {
-                self.depart(group);
+                self.quitted.push(group);
             }
             self.schedule_group(group);
         }
@@ -254,32 +256,47 @@ impl State {
         }
     }
 
-    /// The alert does not belong to the group any more.
-    pub(super) fn detach(&mut self, id: GroupId, alert: AlertId) {
+    /// The alerts, sorted, do not belong to the group any more.
+    pub(super) fn detach(&mut self, id: GroupId, alerts: &[AlertId]) {
         let Some(route) = self.groups.get(&id).map(|group| group.route) else { return };
-        let mut before = Vec::new();
-        if let Some(held) = self.alerts.get_mut(&alert) {
-            before.extend(held.links.iter().map(|link| link.route));
-            let (over, version) = (held.stands() == Some(Status::Resolved), held.version());
-            if let Some(link) = held.link(route) {
-                link.group = link.group.filter(|group| *group != id);
-                link.drains.retain(|group| *group != id);
-                let group = link.group.and_then(|id| Some((id, self.groups.get_mut(&id)?)));
-                if let Some((id, group)) = group
-                    && over
-                    && !group.is_needed(alert)
-                {
-                    // Its end was told where its beginning was.
-                    link.stays -= u32::from(group.remove(alert));
-                    group.pass_over(Heard { alert, version, what: Hearing::Past });
-                    self.desk.log.told(id.into(), &mut group.dirty);
+        let mut passed: BTreeMap<GroupId, Vec<Heard>> = BTreeMap::new();
+        for alert in alerts.iter().copied() {
+            let mut before = Vec::new();
+            if let Some(held) = self.alerts.get_mut(&alert) {
+                before.extend(held.links.iter().map(|link| link.route));
+                let (over, version) = (held.stands() == Some(Status::Resolved), held.version());
+                if let Some(link) = held.link(route) {
+                    link.group = link.group.filter(|group| *group != id);
+                    link.drains.retain(|group| *group != id);
+                    let group = link.group.and_then(|id| Some((id, self.groups.get(&id)?)));
+                    if let Some((new, group)) = group
+                        && over
+                        && !group.is_needed(alert)
+                    {
+                        // Its end was told where its beginning was.
+                        let heard = Heard { alert, version, what: Hearing::Past };
+                        passed.entry(new).or_default().push(heard);
+                    }
+                }
+                held.links.retain(|link| link.matches || !link.is_idle());
+            }
+            self.note_links(alert, &before);
+            self.unlink(id, alert);
+        }
+        for (new, heard) in passed {
+            let Some(group) = self.groups.get_mut(&new) else { continue };
+            let members = group.pass_over(&heard);
+            self.desk.log.told(new.into(), &mut group.dirty);
+            for alert in members {
+                if let Some(link) = self.alerts.get_mut(&alert).and_then(|held| held.link(route)) {
+                    link.stays -= 1;
                 }
             }
-            held.links.retain(|link| link.matches || !link.is_idle());
+            self.weigh_group(new);
         }
-        self.note_links(alert, &before);
-        self.unlink(id, alert);
-        self.schedule(alert);
+        for alert in alerts {
+            self.schedule(*alert);
+        }
     }
 
     pub(super) fn drop_group(&mut self, id: GroupId) {

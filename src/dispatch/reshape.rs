@@ -22,7 +22,7 @@ use super::{
     mute::Mutes,
     notice::{Content, What},
     told::Says,
-    view::View,
+    view::{Roll, View},
 };
 use crate::{
     alert::{NotificationReason, Status, later},
@@ -231,7 +231,7 @@ impl State {
     /// What a target may believe to fire.
     fn left_open(&self, group: &Group, line: &Line) -> Option<Content> {
         let shown = |alert| self.alerts.get(&alert).and_then(|held: &Held| held.show(alert, false));
-        let members: Vec<_> = line.group.heard.open().filter_map(shown).collect();
+        let members = Roll::new(line.group.heard.open().filter_map(shown).collect());
         let view = View::new(&members.into(), Box::default(), NotificationReason::NewAlerts)?;
         let version = line.group.version;
         Some(Content {

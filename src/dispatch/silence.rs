@@ -17,11 +17,15 @@ use crate::{
 
 mod draft;
 
-pub use draft::conditions;
 pub(super) use draft::{Written, compile, size};
+pub use draft::{conditions, draft_size};
 
 /// How long a silence is kept after its end.
 const RETENTION: Duration = Duration::from_hours(120);
+/// Bytes that an alert takes that some silence keeps quiet.
+const QUIET: usize = 112;
+/// Bytes that each of the silences that keep it quiet takes beside that.
+const MET: usize = 48;
 
 /// All silences.
 #[derive(Debug, Default)]
@@ -32,6 +36,8 @@ pub(super) struct Silences {
     due: BTreeSet<(Timestamp, SilenceId)>,
     /// Alerts that are kept quiet, each with the active silences whose conditions it meets.
     silenced: HashMap<AlertId, Vec<SilenceId>>,
+    /// How many silences that is in all.
+    met: usize,
     counts: [usize; SilenceState::ALL.len()],
 }
 
@@ -118,17 +124,19 @@ impl Silences {
             && kept.alerts.insert(alert)
         {
             self.silenced.entry(alert).or_default().push(id);
+            self.met += 1;
         }
     }
 
     /// An alert is held from now on.
     pub(super) fn meet(&mut self, alert: AlertId, labels: &Labels) {
-        let Self { all, active, silenced, .. } = self;
+        let Self { all, active, silenced, met, .. } = self;
         for id in active.met_by(labels) {
             if let Some(kept) = all.get_mut(&id)
                 && kept.alerts.insert(alert)
             {
                 silenced.entry(alert).or_default().push(id);
+                *met += 1;
             }
         }
     }
@@ -136,6 +144,7 @@ impl Silences {
     /// An alert is not held any more.
     pub(super) fn forget(&mut self, alert: AlertId) {
         for id in self.silenced.remove(&alert).unwrap_or_default() {
+            self.met -= 1;
             if let Some(kept) = self.all.get_mut(&id) {
                 kept.alerts.remove(&alert);
             }
@@ -145,6 +154,23 @@ impl Silences {
     /// The active silences whose conditions the alert meets.
     pub(super) fn of(&self, alert: AlertId) -> &[SilenceId] {
         self.silenced.get(&alert).map_or(&[], Vec::as_slice)
+    }
+
+    /// Bytes that the alerts take that silences keep quiet, roughly.
+    pub(super) fn taken(&self) -> usize {
+        QUIET * self.silenced.len() + MET * self.met
+    }
+
+    /// What one more silence of the alert takes; nothing if it takes the place of one that keeps the alert
+    /// quiet.
+    pub(super) fn price(&self, alert: AlertId, instead_of: SilenceId) -> usize {
+        if self.all.get(&instead_of).is_some_and(|kept| kept.alerts.contains(&alert)) {
+            0
+        } else if self.silenced.contains_key(&alert) {
+            MET
+        } else {
+            QUIET + MET
+        }
     }
 
     /// Whether an active silence that the alert meets began at or before `moment`.
@@ -184,6 +210,7 @@ impl Silences {
     }
 
     fn release(&mut self, id: SilenceId, alerts: BTreeSet<AlertId>) -> Turn {
+        self.met -= alerts.len();
         for alert in &alerts {
             if let Some(ids) = self.silenced.get_mut(alert) {
                 ids.retain(|other| *other != id);

@@ -83,10 +83,14 @@ impl State {
     /// don't.
     pub(super) fn has_room(&mut self, bytes: usize, free: usize) -> bool {
         let most = self.settings.max_bytes - free;
-        if self.bytes + bytes > most {
+        if self.taken() + bytes > most {
             self.trim(bytes + free);
         }
-        self.bytes + bytes <= most
+        self.taken() + bytes <= most
+    }
+
+    fn taken(&self) -> usize {
+        self.bytes + self.muting.silences.taken()
     }
 
     /// The alert as it can be held: one that is known is never refused, but where there is no room for
@@ -114,7 +118,7 @@ impl State {
                 alerts.get(id).is_some_and(|held| held.retired == Some(*ended))
             });
         }
-        while self.retired.len() > max_alerts || self.bytes + bytes > max_bytes {
+        while self.retired.len() > max_alerts || self.taken() + bytes > max_bytes {
             let Some((id, ended)) = self.retired.pop_front() else { break };
             let Some(held) = self.alerts.get_mut(&id).filter(|held| held.retired == Some(ended))
             else {

@@ -55,7 +55,9 @@ pub struct State {
     pub(super) group_index: HashMap<(RouteId, Labels), GroupId>,
     /// Groups that alerts may leave after a change of the configuration.
     pub(super) loose: Vec<GroupId>,
-    /// What the held alerts take.
+    /// Groups with members that went stale just now.
+    pub(super) quitted: Vec<GroupId>,
+    /// What alerts, groups and silences take, without what the one is to the other.
     pub(super) bytes: usize,
     pub(super) last_id: u64,
     pub(super) deadlines: Deadlines,
@@ -98,6 +100,7 @@ impl State {
             groups: HashMap::new(),
             group_index: HashMap::new(),
             loose: Vec::new(),
+            quitted: Vec::new(),
             bytes: 0,
             last_id: 0,
             deadlines: Deadlines::default(),
@@ -148,6 +151,7 @@ impl State {
                 accepted.refused += 1;
             }
         }
+        self.depart_stale();
         owed.append(self.settle_mutes(now));
         self.trim(0);
         (accepted, owed)

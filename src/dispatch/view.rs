@@ -1,6 +1,6 @@
 //! What a group shows to one target: its members as they were at a flush.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -21,11 +21,19 @@ pub(super) struct Shown {
     pub(super) lingers: bool,
 }
 
+/// Everyone present at a flush.
+#[derive(Debug)]
+pub(super) struct Roll {
+    /// In Alertmanager's order.
+    all: Box<[Shown]>,
+    /// Where each stands, sorted by alert.
+    places: Box<[u32]>,
+}
+
 /// What one target is owed: shared by those that are owed the same.
 #[derive(Debug)]
 pub(super) struct View {
-    /// Everyone present, in Alertmanager's order.
-    pub(super) members: Arc<[Shown]>,
+    pub(super) members: Arc<Roll>,
     /// Who of them does not concern this target; sorted.
     pub(super) hidden: Box<[AlertId]>,
     pub(super) status: Status,
@@ -36,15 +44,35 @@ pub(super) struct View {
     pub(super) changed_at: Timestamp,
 }
 
+// === impl Roll ===
+
+impl Roll {
+    pub(super) fn new(all: Vec<Shown>) -> Self {
+        let mut places: Box<[u32]> = (0..).take(all.len()).collect();
+        places.sort_unstable_by_key(|at| all[*at as usize].id);
+        Self { all: all.into(), places }
+    }
+
+    fn find(&self, alert: AlertId) -> Option<&Shown> {
+        let id = |at: &u32| self.all[*at as usize].id;
+        let found = self.places.binary_search_by_key(&alert, id).ok()?;
+        Some(&self.all[self.places[found] as usize])
+    }
+}
+
+impl Deref for Roll {
+    type Target = [Shown];
+
+    fn deref(&self) -> &[Shown] {
+        &self.all
+    }
+}
+
 // === impl View ===
 
 impl View {
     /// `None` if nothing is left.
-    pub(super) fn new(
-        members: &Arc<[Shown]>,
-        hidden: Box<[AlertId]>,
-        reason: Reason,
-    ) -> Option<Self> {
+    pub(super) fn new(members: &Arc<Roll>, hidden: Box<[AlertId]>, reason: Reason) -> Option<Self> {
         let (mut status, mut changed_at) = (Status::Resolved, Timestamp::MIN);
         let (mut state, mut any) = (Fnv::default(), false);
         for shown in visible(members, &hidden) {
@@ -64,6 +92,11 @@ impl View {
     /// The members that concern the target.
     pub(super) fn shown(&self) -> impl Iterator<Item = &Shown> + Clone {
         visible(&self.members, &self.hidden)
+    }
+
+    /// One of them.
+    pub(super) fn find(&self, alert: AlertId) -> Option<&Shown> {
+        self.members.find(alert).filter(|_| self.hidden.binary_search(&alert).is_err())
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     store::Seq,
 };
 
-/// Roughly what the record of a silence takes: conditions and texts are short.
+/// What the record of a silence takes beside its conditions and texts, roughly.
 const RECORD: usize = 1_024;
 
 // === impl Router ===
@@ -32,7 +32,8 @@ impl<T: Transport> Silences for Router<T> {
 
     fn set(&self, draft: SilenceDraft) -> BoxFuture<'_, Result<SilenceId, SilenceError>> {
         Box::pin(async move {
-            self.0.backlog().store().room(RECORD).map_err(Refused::from)?;
+            let record = RECORD + dispatch::draft_size(&draft);
+            self.0.backlog().store().room(record).map_err(Refused::from)?;
             let fresh = SilenceId(Uuid::new_v4());
             // Regular expressions may take long, and everything else waits for the desk.
             let of = draft.clone();

@@ -1,6 +1,6 @@
 //! What a silence must be like, and what becomes of one that somebody wants.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -181,8 +181,22 @@ fn demands_something(matcher: &Matcher) -> bool {
 /// Bytes that a silence takes, roughly.
 pub(in crate::dispatch) fn size(silence: &Silence) -> usize {
     let Silence { matchers, created_by, comment, annotations, .. } = silence;
+    weigh(matchers, created_by.len() + comment.len(), annotations)
+}
+
+/// Bytes that the silence of a draft takes, roughly; no more than one may.
+#[must_use]
+pub fn draft_size(draft: &SilenceDraft) -> usize {
+    let SilenceDraft { matchers, created_by, comment, annotations, .. } = draft;
+    weigh(matchers, created_by.len() + comment.len(), annotations).min(LARGEST)
+}
+
+fn weigh(
+    matchers: &[SilenceMatcher],
+    texts: usize,
+    annotations: &BTreeMap<Box<str>, Box<str>>,
+) -> usize {
     let matchers = matchers.iter().map(|one| PAIR + one.name.len() + one.value.len());
     let annotations = annotations.iter().map(|(name, text)| PAIR + name.len() + text.len());
-    let texts = created_by.len() + comment.len();
     FIXED + texts + matchers.sum::<usize>() + annotations.sum::<usize>()
 }

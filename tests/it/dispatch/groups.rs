@@ -6,6 +6,7 @@ mod muting;
 mod outcomes;
 mod restarts;
 mod rules;
+mod scale;
 
 use std::{sync::Arc, time::Duration};
 

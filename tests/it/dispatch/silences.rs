@@ -1,11 +1,14 @@
 //! Silences themselves: what they must be like, how they are edited, how they end.
 
-use fanfare::publish::{SilenceDraft, SilenceError, SilenceId, SilenceState};
+use fanfare::{
+    dispatch::Settings,
+    publish::{SilenceDraft, SilenceError, SilenceId, SilenceState},
+};
 use uuid::Uuid;
 
 use super::{
     quiet::draft,
-    world::{BEGIN, World, at},
+    world::{BEGIN, World, at, settings},
 };
 
 const HOUR: i64 = 3_600;
@@ -192,4 +195,32 @@ fn number_and_size_are_bounded() {
     let kept =
         edited(last.unwrap(), draft(&[("alertname", "=", "alert 9999")], (BEGIN, BEGIN + 9)));
     assert_eq!(world.set(kept), Ok(last.unwrap()), "an edit in place needs no room");
+}
+
+#[test]
+fn silences_of_very_many_alerts_are_bounded_by_the_memory() {
+    let settings = Settings { max_bytes: 2 << 20, ..settings() };
+    let mut world = World::with(settings, &["a"]);
+    for one in 0..1_000 {
+        world.fires_on(&format!("alert {one}"), BEGIN);
+    }
+    let all = draft(&[("alertname", "=~", "alert .*")], LONG);
+    let mut made = Vec::new();
+    let error = loop {
+        assert!(made.len() < 100, "what alerts and silences are to each other takes room, too");
+        match world.set(all.clone()) {
+            Ok(id) => made.push(id),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error, SilenceError::NoMemory);
+    assert!(made.len() > 3, "{}", made.len());
+    assert!(world.set(draft(X, LONG)).is_ok(), "a silence of few alerts takes little");
+    let later = SilenceDraft { ends_at: at(BEGIN + 2 * HOUR), ..all.clone() };
+    assert_eq!(world.set(edited(made[0], later)), Ok(made[0]), "what it keeps quiet is booked");
+    let instead = SilenceDraft { starts_at: at(BEGIN - 1), ..all.clone() };
+    made[0] = world.set(edited(made[0], instead)).unwrap();
+    assert_eq!(world.set(all.clone()), Err(SilenceError::NoMemory));
+    world.unsilence(made[1]);
+    assert!(world.set(all).is_ok(), "a silence that ends makes room");
 }
