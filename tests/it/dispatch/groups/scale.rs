@@ -19,7 +19,8 @@ use super::{
 struct Steps {
     world: World,
     begin: Instant,
-    line: String,
+    what: String,
+    taken: Vec<String>,
 }
 
 /// How many alerts there are by default, because this build is slow; `FANFARE_ALERTS` says otherwise.
@@ -40,11 +41,16 @@ impl Steps {
         };
         let mut world = World::with(settings, &["a", "b"]);
         super::group(&mut world, grouping(GroupBy::Labels([].into())));
-        Self { world, begin: Instant::now(), line: format!("{} alerts, {what}:", number()) }
+        Self {
+            world,
+            begin: Instant::now(),
+            what: format!("{} alerts, {what}", number()),
+            taken: Vec::new(),
+        }
     }
 
     fn done(&mut self, step: &str) {
-        self.line += &format!(" {step} {:.2?},", self.begin.elapsed());
+        self.taken.push(format!("{step} {:.2?}", self.begin.elapsed()));
         self.begin = Instant::now();
     }
 
@@ -81,7 +87,7 @@ impl Steps {
 
 impl Drop for Steps {
     fn drop(&mut self) {
-        eprintln!("{}", self.line.trim_end_matches(','));
+        eprintln!("{}: {}", self.what, self.taken.join(", "));
     }
 }
 
