@@ -23,7 +23,7 @@ fn machine(seed: u64) -> Machine {
 
 /// Works until the store fails, at most for a while; whether it failed.
 fn work_until_failed(machine: &mut Machine, store: &Redb) -> bool {
-    (0..60).any(|_| machine.step(store).is_err())
+    (0..600).any(|_| machine.step(store).is_err())
 }
 
 /// A store that failed says so to everyone and leaves the disk alone.
