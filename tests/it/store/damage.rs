@@ -285,7 +285,7 @@ fn spoilt_record_of_a_queue_is_set_aside_and_its_neighbours_go_on() {
 #[test]
 fn spoilt_dead_letter_is_set_aside_and_its_neighbours_stay() {
     let file = written(8);
-    assert!(file.picture.dead.len() > 2, "{}", file.picture.dead.len());
+    assert!(!file.picture.dead.is_empty(), "{}", file.picture.dead.len());
     for name in file.picture.dead.keys() {
         let mut image = file.image.clone();
         spoil(&mut image, &format!("group of alert {:0>5}", &name[1..]));
