@@ -305,6 +305,21 @@ var scenarios = map[string][]scenario{
 			after: 7 * time.Minute,
 		},
 	},
+	"FallbackTold": {
+		{
+			name: "two alerts reach nobody but the fallback",
+			series: `fanfare_fallbacks_total{POD,type="PagerDuty"} 0x9 2x60
+				fanfare_fallbacks_total{POD,type="Slack"} 0x70`,
+			after: 7 * time.Minute,
+			fires: []map[string]string{{"type": "PagerDuty"}},
+			says:  "2 notifications went to fallbacks of type PagerDuty",
+		},
+		{
+			name:   "a quarter of an hour after the last one",
+			series: `fanfare_fallbacks_total{POD,type="PagerDuty"} 0x9 2x60`,
+			after:  25 * time.Minute,
+		},
+	},
 	"OwedAgeHigh": {
 		{
 			name: "an alert waits for one target of two",
