@@ -16,7 +16,7 @@ pub mod webhook;
 mod wire;
 
 pub use key::{NotificationId, digest_id, group_key, incident_key};
-pub use labels::{Fingerprint, Labels, cut_name};
+pub use labels::{Fingerprint, Labels, LabelsBuilder, cut_name};
 pub use merge::merge;
 pub use notification::{Member, Notification, Reason as NotificationReason};
 pub use order::order;

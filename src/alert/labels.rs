@@ -1,6 +1,13 @@
 //! Label sets and their fingerprint.
+//!
+//! A set is held in one piece: there are as many as alerts, and most texts are short. `packed` says how.
 
-use std::{fmt, sync::Arc};
+mod packed;
+
+use std::{cmp::Ordering, fmt, sync::Arc};
+
+pub use packed::LabelsBuilder;
+use packed::Pairs;
 
 /// FNV-1a 64 over a label set, as Prometheus' common library computes it: for each label in byte
 /// order of names: name, `0xFF`, value, `0xFF`. An index, never an identity: on a hit compare the labels.
@@ -8,8 +15,10 @@ use std::{fmt, sync::Arc};
 pub struct Fingerprint(pub u64);
 
 /// An immutable set of name/value pairs, sorted by name, without empty values. Clones share memory.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Labels(Arc<[(Box<str>, Box<str>)]>);
+///
+/// Equal sets are packed alike, so that they are compared and hashed without being unpacked.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Labels(Arc<str>);
 
 /// Longest name of an alert where it only names it, in bytes.
 const LONGEST_NAME: usize = 100;
@@ -31,16 +40,13 @@ impl Labels {
     /// The empty set.
     #[must_use]
     pub fn empty() -> Self {
-        Self(Arc::new([]))
+        Self(Arc::default())
     }
 
     /// Value of the label `name`, empty if it is missing.
     #[must_use]
     pub fn get(&self, name: &str) -> &str {
-        match self.0.binary_search_by(|(key, _)| key.as_ref().cmp(name)) {
-            Ok(at) => &self.0[at].1,
-            Err(_) => "",
-        }
+        self.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value)
     }
 
     /// Value of `alertname`, cut to a length that fits everywhere; empty if it is missing.
@@ -52,13 +58,19 @@ impl Labels {
     /// All pairs, sorted by name in byte order.
     #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
+        Pairs::of(&self.0)
+    }
+
+    /// Bytes that the set takes, as its clones share them.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.0.len()
     }
 
     /// Number of labels.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.iter().len()
     }
 
     /// Whether there is no label.
@@ -83,15 +95,27 @@ impl Labels {
 }
 
 /// Collects pairs: sorts them, drops empty values, and keeps the last of equal names.
-impl<N: Into<Box<str>>, V: Into<Box<str>>> FromIterator<(N, V)> for Labels {
+impl<N: AsRef<str>, V: AsRef<str>> FromIterator<(N, V)> for Labels {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
-        let mut pairs: Vec<(Box<str>, Box<str>)> =
-            pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        pairs.reverse();
-        pairs.sort_by(|a, b| a.0.cmp(&b.0));
-        pairs.dedup_by(|later, kept| later.0 == kept.0);
-        pairs.retain(|(_, value)| !value.is_empty());
-        Self(pairs.into())
+        let pairs = pairs.into_iter();
+        let mut labels = LabelsBuilder::with_capacity(pairs.size_hint().0);
+        for (name, value) in pairs {
+            labels.push(name.as_ref(), value.as_ref());
+        }
+        labels.finish()
+    }
+}
+
+/// Pair by pair.
+impl Ord for Labels {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.iter().cmp(other.iter())
+    }
+}
+
+impl PartialOrd for Labels {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -5,8 +5,8 @@ use crate::alert::Alert;
 
 /// What an alert takes beside its texts: its place in the books.
 const FIXED: usize = 768;
-/// What a label or annotation takes beside its texts.
-const PAIR: usize = 64;
+/// What a set of labels takes beside its texts.
+const SET: usize = 48;
 /// What is kept of one target: an entry of the log, a place in a queue.
 const ENTRY: usize = 112;
 /// What a group takes beside its labels: its place in the books.
@@ -22,9 +22,8 @@ const RESERVE: usize = 16;
 
 /// Bytes that an alert takes, roughly, erring upwards.
 pub(super) fn size(alert: &Alert) -> usize {
-    let pairs = alert.labels.iter().chain(alert.annotations.iter());
-    let texts = pairs.map(|(name, value)| PAIR + name.len() + value.len());
-    FIXED + alert.generator_url.len() + texts.sum::<usize>()
+    let sets = 2 * SET + alert.labels.size() + alert.annotations.size();
+    FIXED + alert.generator_url.len() + sets
 }
 
 /// The same with everything that is kept about it.
@@ -51,10 +50,10 @@ impl State {
     /// Books what a group takes now.
     pub(super) fn weigh_group(&mut self, id: GroupId) {
         if let Some(group) = self.groups.get_mut(&id) {
-            let texts = group.labels.iter().map(|(name, value)| PAIR + name.len() + value.len());
             let line = |line: &Line| LINE + HEARD * line.group.heard.len();
             let lines: usize = group.lines.iter().map(line).sum();
-            let bytes = GROUP + texts.sum::<usize>() + 8 * group.members.len() + lines;
+            let texts = SET + group.labels.size();
+            let bytes = GROUP + texts + 8 * group.members.len() + lines;
             self.bytes = (self.bytes + bytes).saturating_sub(group.bytes);
             group.bytes = bytes;
         }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     alert::{
-        Alert, Labels, Member, Notification, NotificationId, NotificationReason, Status, group_key,
+        Alert, Member, Notification, NotificationId, NotificationReason, Status, group_key,
         incident_key,
     },
     publish::Idempotency,
@@ -66,9 +66,8 @@ impl Notice {
 
     /// What its texts take, roughly.
     pub(crate) fn bytes(&self) -> usize {
-        let texts = |labels: &Labels| labels.iter().map(|(a, b)| a.len() + b.len()).sum::<usize>();
         let alert = &self.member.alert;
-        texts(&alert.labels) + texts(&alert.annotations) + alert.generator_url.len()
+        alert.labels.size() + alert.annotations.size() + alert.generator_url.len()
     }
 
     /// The notification for one target.

@@ -33,11 +33,7 @@ impl GroupBy {
     pub fn labels_of(&self, labels: &Labels) -> Labels {
         match self {
             Self::All => labels.clone(),
-            Self::Labels(names) => {
-                let pairs =
-                    names.iter().map(|name| (name.clone(), Box::<str>::from(labels.get(name))));
-                pairs.collect::<Labels>()
-            }
+            Self::Labels(names) => names.iter().map(|name| (name, labels.get(name))).collect(),
         }
     }
 }

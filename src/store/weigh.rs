@@ -2,7 +2,7 @@
 
 use super::{Op, batch::Task};
 use crate::{
-    alert::{Alert, Labels, Notification},
+    alert::{Alert, Notification},
     dispatch::{AlertRecord, Fact, ToldRecord},
     publish::Silence,
 };
@@ -50,12 +50,5 @@ fn silence_bytes(silence: &Silence) -> usize {
 }
 
 fn alert_bytes(alert: &Alert) -> usize {
-    LEAST
-        + labels_bytes(&alert.labels)
-        + labels_bytes(&alert.annotations)
-        + alert.generator_url.len()
-}
-
-fn labels_bytes(labels: &Labels) -> usize {
-    labels.iter().map(|(name, value)| name.len() + value.len() + 2 * size_of::<Box<str>>()).sum()
+    LEAST + alert.labels.size() + alert.annotations.size() + alert.generator_url.len()
 }
