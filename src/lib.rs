@@ -11,6 +11,7 @@
 //! | [`config`] | flags and `FANFARE_*`, checked once |
 //! | [`telemetry`] | logs, the root of the metrics |
 //! | [`clock`] | one moment on both clocks |
+//! | [`persistent`] | sorted maps that share what did not change |
 //! | [`routing`] | which routes want this alert? |
 //! | [`registry`] | compiled targets and routes, each target's live state, the snapshot |
 //! | [`dispatch`] | what is owed to whom: pure, the clock passed in |
@@ -22,7 +23,7 @@
 //! | [`server`] | the three HTTP listeners |
 //! | [`cli`] | commands for people |
 //!
-//! Leaves (`api`, `alert`, `clock`, `publish`, `config`, `telemetry`) know nobody but leaves. State rooms
+//! Leaves (`api`, `alert`, `clock`, `persistent`, `publish`, `config`, `telemetry`) know nobody but leaves. State rooms
 //! (`routing`, `registry`, `dispatch`, `store`, `delivery`) know leaves and the state rooms named in
 //! `tests/it/layering.rs`. Actors (`controller`, `probe`, `fanout`, `server`, `cli`) know leaves and
 //! state rooms, never one another: they meet through values that [`app`] hands out.
@@ -67,6 +68,7 @@ pub mod controller;
 pub mod delivery;
 pub mod dispatch;
 pub mod fanout;
+pub mod persistent;
 pub mod probe;
 pub mod publish;
 pub mod registry;

@@ -9,6 +9,7 @@ mod inhibit;
 mod matcher;
 mod parse_classic;
 mod parse_utf8;
+mod pattern;
 mod regex;
 mod route;
 mod shadow;

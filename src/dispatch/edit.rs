@@ -132,7 +132,7 @@ impl State {
     }
 
     fn find_muted(&self) -> Vec<(Arc<Route>, RouteId)> {
-        let muted = self.plan.table.routes().iter().filter(|route| route.suspend);
+        let muted = self.plan.table.suspended();
         muted
             .filter_map(|route| {
                 let id = self.desk.names.find_route(&route.key)?;
@@ -359,17 +359,8 @@ impl Edit {
             _ => false,
         };
         let deliveries = before.keys().chain(after.keys()).filter(|id| !same(id)).copied();
-        let (old, new) = (old.table.routes(), new.table.routes());
-        let keep = |these: &[Arc<Route>]| -> HashSet<*const Route> {
-            these.iter().map(Arc::as_ptr).collect()
-        };
-        let (in_old, in_new) = (keep(old), keep(new));
-        let changed = |route: &&Arc<Route>| {
-            let at = Arc::as_ptr(route);
-            !in_old.contains(&at) || !in_new.contains(&at)
-        };
-        let routes = old.iter().chain(new).filter(changed).cloned();
-        Self { deliveries: deliveries.collect(), routes: routes.collect() }
+        let routes = new.table.changes_since(&old.table);
+        Self { deliveries: deliveries.collect(), routes }
     }
 
     /// Whether the alert may be routed, or told, otherwise than before.

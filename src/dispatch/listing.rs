@@ -94,7 +94,7 @@ impl State {
 
     /// Adds those of `ids` that fire.
     pub fn show(&self, ids: &[AlertId], listing: &mut Listing) {
-        let suspends = self.plan.table.routes().iter().any(|route| route.suspend);
+        let suspends = self.plan.table.suspended().next().is_some();
         for id in ids {
             let Some(held) = self.alerts.get(id).filter(|held| held.phase == Phase::Firing) else {
                 continue;

@@ -244,8 +244,7 @@ impl State {
         let Muting { inhibition, hours, suspended, touched, .. } = &mut self.muting;
         hours.follow(terms().map(|(id, terms)| (id, &terms.hours)), now.wall);
         let new = inhibition.follow(terms().map(|(id, terms)| (id, &terms.inhibit)));
-        let all = self.plan.table.routes().iter().filter(|route| route.suspend);
-        *suspended = all.cloned().collect();
+        *suspended = self.plan.table.suspended().cloned().collect();
         if !new.is_empty() {
             let fires = |held: &Held| held.phase == Phase::Firing;
             for (id, held) in self.alerts.iter().filter(|(_, held)| fires(held)) {

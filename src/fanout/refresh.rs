@@ -167,7 +167,7 @@ mod tests {
             policies: None,
             permanent: true,
         }));
-        let targets = Arc::new(BTreeMap::from([(key, rejected)]));
+        let targets = Arc::new([(key, rejected)].into_iter().collect());
         let snapshot = Snapshot { targets, ..Snapshot::default() };
         let mut timetable = Timetable::new(Rng::with_seed(1));
         assert!(timetable.take_due(&snapshot, Instant::now()).is_empty());

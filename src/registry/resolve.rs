@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Allowed, ResolvedRoute, RouteTarget, TargetEntry, Unresolved};
 use crate::{
     api::{Reason, RouteKey, TargetKey},
+    persistent::Map,
     routing::{Route, TargetName},
 };
 
@@ -27,7 +28,7 @@ type LabelKey = (Arc<str>, String, String);
 #[derive(Debug, Default)]
 pub(super) struct Directory {
     /// Every target object.
-    pub(super) targets: Arc<BTreeMap<TargetKey, TargetEntry>>,
+    pub(super) targets: Arc<Map<TargetKey, TargetEntry>>,
     labels: HashMap<LabelKey, BTreeSet<TargetKey>>,
     pub(super) namespaces: Namespaces,
 }
@@ -194,8 +195,7 @@ impl Directory {
             (Arc::clone(namespace), name.clone(), value.clone())
         };
         if wanted.is_empty() {
-            let first = TargetKey { namespace: Arc::clone(namespace), name: "".into() };
-            let own = self.targets.range(first..);
+            let own = self.targets.iter_from(|key| key.namespace < *namespace);
             own.take_while(|(key, _)| key.namespace == *namespace)
                 .for_each(|(key, entry)| found(key, entry));
             return;

@@ -1,17 +1,16 @@
 //! One immutable picture of all configuration.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Allowed, HealthPolicy, Target};
 use crate::{
     api::{DeliveryPolicy, Reason, RouteKey, TargetKey, TargetType},
+    persistent::{Map, Set},
     routing::{Route, RouteTable},
 };
 
-/// One immutable picture of all configuration; readers take one per batch and see nothing half-changed.
+/// One immutable picture of all configuration; readers take one per batch and see nothing half-changed. It
+/// shares what did not change with the one before: a new one costs as much as changed.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     /// Counts swaps since the start.
@@ -19,13 +18,13 @@ pub struct Snapshot {
     /// Both first lists are in: what is missing here does not exist.
     pub complete: bool,
     /// Every target object, usable or not.
-    pub targets: Arc<BTreeMap<TargetKey, TargetEntry>>,
+    pub targets: Arc<Map<TargetKey, TargetEntry>>,
     /// Every route object, usable or not, with the targets it reaches.
-    pub routes: Arc<BTreeMap<RouteKey, RouteEntry>>,
+    pub routes: Arc<Map<RouteKey, RouteEntry>>,
     /// Index over the accepted routes; suspended ones count for `final`.
     pub table: Arc<RouteTable>,
     /// For each target the routes whose status shows its state.
-    pub users: Arc<HashMap<TargetKey, Arc<BTreeSet<RouteKey>>>>,
+    pub users: Arc<Map<TargetKey, Set<RouteKey>>>,
 }
 
 /// A target object: usable or not.

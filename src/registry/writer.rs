@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     api::{RouteKey, TargetKey},
+    persistent::{Map, Set},
     routing::{Route, RouteTable},
 };
 
@@ -22,9 +23,9 @@ pub struct Registry {
     directory: Directory,
     /// The last usable form of each target object, also while it is rejected.
     usable: HashMap<TargetKey, Arc<Target>>,
-    sources: BTreeMap<RouteKey, Source>,
-    entries: Arc<BTreeMap<RouteKey, RouteEntry>>,
-    users: Arc<HashMap<TargetKey, Arc<BTreeSet<RouteKey>>>>,
+    sources: HashMap<RouteKey, Source>,
+    entries: Arc<Map<RouteKey, RouteEntry>>,
+    users: Arc<Map<TargetKey, Set<RouteKey>>>,
     table: Arc<RouteTable>,
     index: Index,
     dirty: Dirty,
@@ -44,8 +45,8 @@ enum Source {
 struct Dirty {
     /// Routes to resolve again.
     routes: BTreeSet<RouteKey>,
-    /// Namespaces whose set of routes changed.
-    namespaces: BTreeSet<Arc<str>>,
+    /// `final` routes that came or went.
+    finals: Vec<Arc<Route>>,
     anything: bool,
 }
 
@@ -114,15 +115,14 @@ impl Registry {
             Ok(route) => (route.key.clone(), Source::Accepted(route.into())),
             Err(rejected) => (rejected.key.clone(), Source::Rejected(rejected.into())),
         };
-        let old = self.sources.get(&key);
-        if old.is_some_and(|old| old.same(&source)) {
+        if self.sources.get(&key).is_some_and(|old| old.same(&source)) {
             return;
         }
-        if let Some(Source::Accepted(old)) = old {
-            self.index.remove(old);
-        }
+        self.withdraw(&key);
         if let Source::Accepted(route) = &source {
             self.index.insert(route);
+            Arc::make_mut(&mut self.table).insert(Arc::clone(route));
+            self.dirty.finals.extend(route.is_final.then(|| Arc::clone(route)));
         }
         self.sources.insert(key.clone(), source);
         self.dirty.route(key);
@@ -130,11 +130,20 @@ impl Registry {
 
     /// Removes a route.
     pub fn remove_route(&mut self, key: &RouteKey) {
-        let Some(old) = self.sources.remove(key) else { return };
-        if let Source::Accepted(old) = old {
-            self.index.remove(&old);
+        if self.withdraw(key) {
+            self.dirty.route(key.clone());
         }
-        self.dirty.route(key.clone());
+    }
+
+    /// Forgets a route, except for what readers see; answers whether there was one.
+    fn withdraw(&mut self, key: &RouteKey) -> bool {
+        let old = self.sources.remove(key);
+        if let Some(Source::Accepted(old)) = &old {
+            self.index.remove(old);
+            Arc::make_mut(&mut self.table).remove(old);
+            self.dirty.finals.extend(old.is_final.then(|| Arc::clone(old)));
+        }
+        old.is_some()
     }
 
     /// Replaces what is known of the namespaces. Until this was called once, a registry with a target
@@ -162,14 +171,8 @@ impl Registry {
         if !dirty.anything {
             return Arc::clone(&self.snapshot);
         }
-        if !dirty.namespaces.is_empty() {
-            let accepted = self.sources.values().filter_map(Source::accepted).cloned().collect();
-            self.table = Arc::new(RouteTable::new(accepted));
-        }
         let mut routes = dirty.routes;
-        for namespace in &dirty.namespaces {
-            routes.extend(self.moved_shadows(namespace));
-        }
+        routes.extend(self.moved_shadows(&dirty.finals));
         for key in routes {
             self.resolve(&key);
         }
@@ -238,17 +241,15 @@ impl Registry {
         }
     }
 
-    /// Routes of a namespace whose shadow is another than before.
-    fn moved_shadows(&self, namespace: &Arc<str>) -> Vec<RouteKey> {
-        let first = RouteKey { namespace: Arc::clone(namespace), name: "".into() };
-        let own = self.entries.range(first..).take_while(|(key, _)| key.namespace == *namespace);
-        own.filter_map(|(key, entry)| match entry {
-            RouteEntry::Accepted(route) if route.shadowed_by != self.shadow(&route.route) => {
-                Some(key.clone())
-            }
-            _ => None,
-        })
-        .collect()
+    /// Routes whose shadow is another than before since these `final` routes came or went.
+    fn moved_shadows(&self, finals: &[Arc<Route>]) -> Vec<RouteKey> {
+        let moved = |route: &Arc<Route>| match self.entries.get(&route.key) {
+            Some(RouteEntry::Accepted(old)) => old.shadowed_by != self.shadow(route),
+            // It is new, and resolved anyway.
+            _ => false,
+        };
+        let behind = self.table.behind(finals).into_iter().filter(moved);
+        behind.map(|route| route.key.clone()).collect()
     }
 
     fn shadow(&self, route: &Route) -> Option<RouteKey> {
@@ -285,14 +286,19 @@ impl Registry {
         let users = Arc::make_mut(&mut self.users);
         for target in before.difference(now) {
             if let Some(routes) = users.get_mut(target) {
-                Arc::make_mut(routes).remove(route);
+                routes.remove(route);
                 if routes.is_empty() {
                     users.remove(target);
                 }
             }
         }
         for target in now.difference(before) {
-            Arc::make_mut(users.entry(target.clone()).or_default()).insert(route.clone());
+            if let Some(routes) = users.get_mut(target) {
+                routes.insert(route.clone());
+            } else {
+                let routes = Set::from_iter([route.clone()]);
+                users.insert(target.clone(), routes);
+            }
         }
     }
 }
@@ -325,13 +331,6 @@ fn same(old: &Target, new: &Target) -> bool {
 // === impl Source ===
 
 impl Source {
-    fn accepted(&self) -> Option<&Arc<Route>> {
-        match self {
-            Self::Accepted(route) => Some(route),
-            Self::Rejected(_) => None,
-        }
-    }
-
     fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Accepted(old), Self::Accepted(new)) => {
@@ -347,7 +346,6 @@ impl Source {
 
 impl Dirty {
     fn route(&mut self, key: RouteKey) {
-        self.namespaces.insert(Arc::clone(&key.namespace));
         self.routes.insert(key);
         self.anything = true;
     }

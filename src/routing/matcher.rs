@@ -1,11 +1,8 @@
 //! Conditions on labels, with Alertmanager's semantics.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, slice, sync::Arc};
 
-use super::{
-    parse_classic, parse_utf8,
-    regex::{self, PatternError},
-};
+use super::{parse_classic, parse_utf8, pattern::Pattern, regex::PatternError};
 use crate::{
     alert::{Labels, push_quoted},
     api::MatchType,
@@ -20,7 +17,7 @@ pub struct Matcher {
     pub kind: MatchType,
     /// Value, or regular expression that must match the whole value.
     pub value: Box<str>,
-    pattern: Option<Arc<::regex::Regex>>,
+    pattern: Option<Arc<Pattern>>,
 }
 
 /// Conditions that must all hold; none at all always holds.
@@ -71,7 +68,7 @@ impl Matcher {
     pub fn new(kind: MatchType, name: &str, value: &str) -> Result<Self, PatternError> {
         let pattern = match kind {
             MatchType::Equal | MatchType::NotEqual => None,
-            MatchType::Regex | MatchType::NotRegex => Some(regex::compile(value)?),
+            MatchType::Regex | MatchType::NotRegex => Some(Pattern::compile(value)?),
         };
         Ok(Self { name: name.into(), kind, value: value.into(), pattern })
     }
@@ -113,18 +110,26 @@ impl Matcher {
             (MatchType::Equal, _) => *self.value == *value,
             (MatchType::NotEqual, _) => *self.value != *value,
             (MatchType::Regex, pattern) => {
-                pattern.as_ref().is_some_and(|regex| regex.is_match(value))
+                pattern.as_ref().is_some_and(|pattern| pattern.is_match(value))
             }
             (MatchType::NotRegex, pattern) => {
-                !pattern.as_ref().is_some_and(|regex| regex.is_match(value))
+                !pattern.as_ref().is_some_and(|pattern| pattern.is_match(value))
             }
         }
     }
 
-    /// The pair that an alert must carry, if the condition is an equality with a value.
-    pub(super) fn equality(&self) -> Option<(&str, &str)> {
-        (self.kind == MatchType::Equal && !self.value.is_empty())
-            .then_some((&self.name, &self.value))
+    /// The values of which an alert's label must have one, if the condition names them.
+    pub(super) fn demanded(&self) -> Option<&[Box<str>]> {
+        match self.kind {
+            MatchType::Equal if !self.value.is_empty() => Some(slice::from_ref(&self.value)),
+            MatchType::Regex => self.pattern.as_ref()?.values(),
+            _ => None,
+        }
+    }
+
+    /// The value that an alert's label must have, if it is only one.
+    pub(super) fn equality(&self) -> Option<&str> {
+        (self.kind == MatchType::Equal && !self.value.is_empty()).then_some(&*self.value)
     }
 
     /// `=`, `!=`, `=~` or `!~`.

@@ -5,13 +5,6 @@
 //! `\u00e9`, a look-around) is refused. Two things that Go takes are refused here: a pattern that
 //! closes a group it did not open, and so would break out of its anchors, and `a*(?i)*`.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, LazyLock, Mutex, PoisonError, Weak},
-};
-
-use regex::{Regex, RegexBuilder};
-
 use super::class;
 
 /// What is wrong with a pattern, and where.
@@ -24,46 +17,13 @@ pub struct PatternError {
     pub problem: String,
 }
 
-/// Largest compiled pattern in bytes; the pattern itself is at most 1,024 characters.
-const SIZE_LIMIT: usize = 2 << 20;
+/// What stands around every translated pattern.
+pub(super) const PREFIX: &str = "^(?:";
+pub(super) const SUFFIX: &str = ")$";
 /// Largest number of nested groups.
 const MAX_DEPTH: usize = 200;
 /// Largest number of copies that repetitions, nested ones multiplied, may make; Go's limit.
 const MAX_REPEAT: u32 = 1_000;
-
-/// Patterns in use, so that routes with the same pattern share one compiled form.
-static POOL: LazyLock<Mutex<HashMap<Box<str>, Weak<Regex>>>> = LazyLock::new(Mutex::default);
-
-/// Compiles a pattern that must match the whole value.
-///
-/// # Errors
-/// [`PatternError`] for what Go refuses, and for what gets too big.
-pub(super) fn compile(pattern: &str) -> Result<Arc<Regex>, PatternError> {
-    let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(regex) = pool.get(pattern).and_then(Weak::upgrade) {
-        return Ok(regex);
-    }
-    let translated = translate(pattern)?;
-    let regex = RegexBuilder::new(&translated)
-        .size_limit(SIZE_LIMIT)
-        .dfa_size_limit(SIZE_LIMIT)
-        .build()
-        .map_err(|error| {
-            let problem = match error {
-                regex::Error::CompiledTooBig(_) => {
-                    "it needs too much memory; use smaller repetitions".to_owned()
-                }
-                _ => "it is not supported".to_owned(),
-            };
-            PatternError { position: 1, problem }
-        })?;
-    let regex = Arc::new(regex);
-    if pool.len() == pool.capacity() {
-        pool.retain(|_, held| held.strong_count() > 0);
-    }
-    pool.insert(pattern.into(), Arc::downgrade(&regex));
-    Ok(regex)
-}
 
 /// What a repetition would repeat.
 #[derive(Clone, Copy, PartialEq)]
@@ -96,21 +56,25 @@ pub(super) struct Translator<'a> {
     levels: Vec<Level>,
 }
 
-fn translate(pattern: &str) -> Result<String, PatternError> {
+/// The pattern in Rust's syntax, anchored at both ends.
+///
+/// # Errors
+/// [`PatternError`] for what Go refuses.
+pub(super) fn translate(pattern: &str) -> Result<String, PatternError> {
     let mut translator = Translator {
         pattern,
         at: 0,
         out: String::with_capacity(pattern.len() + 16),
         levels: vec![Level::new(Flags::default())],
     };
-    translator.out.push_str("^(?:");
+    translator.out.push_str(PREFIX);
     while let Some(c) = translator.peek() {
         translator.step(c)?;
     }
     if translator.levels.len() > 1 {
         return Err(translator.error("a group is not closed: ) is missing"));
     }
-    translator.out.push_str(")$");
+    translator.out.push_str(SUFFIX);
     Ok(translator.out)
 }
 

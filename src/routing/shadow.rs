@@ -1,8 +1,8 @@
 //! Routes that can never see an alert because a `final` route takes it first.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, sync::Arc};
 
-use super::{Matcher, Route, RouteTable, table::pairs};
+use super::{Matcher, Route, RouteTable};
 use crate::api::RouteKey;
 
 // === impl RouteTable ===
@@ -13,29 +13,34 @@ impl RouteTable {
     /// accepts the one value that `route` demands of that label.
     #[must_use]
     pub fn shadowed(&self, route: &Route) -> Option<RouteKey> {
-        let filed = pairs(route)
-            .filter_map(|(name, value)| self.filed.get(name)?.get(value))
-            .flatten()
-            .chain(&self.others);
-        filed
-            .copied()
-            .filter(|at| hides(&self.routes[*at as usize], route))
-            .min()
-            .map(|at| self.routes[at as usize].key.clone())
+        let namespace = &route.key.namespace;
+        // Whoever hides it is filed under a matcher that stands in it too, or that accepts its value.
+        let filed = route.matchers.iter().filter_map(|own| self.filed_under(own, namespace));
+        let first = filed
+            .filter_map(|mut filed| filed.find_map(|first| verdict(first, route)).flatten())
+            .chain(self.unfiled(namespace).find_map(|first| verdict(first, route)).flatten())
+            .min_by(|a, b| a.order(b));
+        first.map(|route| route.key.clone())
+    }
+}
+
+/// Asked of routes in evaluation order: `Some` ends the search.
+fn verdict<'a>(first: &'a Arc<Route>, route: &Route) -> Option<Option<&'a Arc<Route>>> {
+    if first.order(route) != Ordering::Less {
+        Some(None)
+    } else {
+        hides(first, route).then_some(Some(first))
     }
 }
 
 fn hides(first: &Route, route: &Route) -> bool {
-    first.is_final
-        && first.key.namespace == route.key.namespace
-        && first.order(route) == Ordering::Less
-        && first.matchers.iter().all(|matcher| implied(matcher, route))
+    first.is_final && first.matchers.iter().all(|matcher| implied(matcher, route))
 }
 
 fn implied(matcher: &Matcher, route: &Route) -> bool {
     route.matchers.iter().any(|own| {
         own == matcher
             || (own.name == matcher.name
-                && own.equality().is_some_and(|(_, value)| matcher.accepts(value)))
+                && own.equality().is_some_and(|value| matcher.accepts(value)))
     })
 }

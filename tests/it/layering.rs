@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 const MAX_LINES: usize = 400;
 
 /// Free to all; they import no state room.
-const LEAVES: &[&str] = &["api", "alert", "clock", "publish", "telemetry"];
+const LEAVES: &[&str] = &["api", "alert", "clock", "persistent", "publish", "telemetry"];
 const STATE: &[&str] = &["routing", "registry", "dispatch", "store", "delivery"];
 
 /// A room, and what it may import beside the leaves. Rooms declare their own settings, so that
@@ -14,6 +14,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("api", &[]),
     ("alert", &[]),
     ("clock", &[]),
+    ("persistent", &[]),
     ("publish", &[]),
     ("config", &[]),
     ("telemetry", &["config"]),

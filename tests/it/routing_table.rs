@@ -1,12 +1,16 @@
 //! Compiled routes and their index.
 #![expect(clippy::unwrap_used, clippy::unwrap_in_result, reason = "a test that can't go on fails")]
 
-use std::{cmp::Reverse, sync::Arc};
+use std::{
+    cmp::{Ordering, Reverse},
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use fanfare::{
     alert::Labels,
-    api::{AlertRouteSpec, Reason, RouteKey},
-    routing::{Rejection, Route, RouteSettings, RouteTable},
+    api::{AlertRouteSpec, MatchType, Reason, RouteKey},
+    routing::{Matcher, Rejection, Route, RouteSettings, RouteTable},
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -35,7 +39,7 @@ fn resolved(table: &RouteTable, labels: &[(&str, &str)]) -> Vec<String> {
 
 fn shadow(table: &RouteTable, name: &str) -> Option<String> {
     let key: RouteKey = name.parse().unwrap();
-    let route = table.routes().iter().find(|route| route.key == key).unwrap();
+    let route = table.routes().find(|route| route.key == key).unwrap();
     table.shadowed(route).map(|key| key.to_string())
 }
 
@@ -194,16 +198,36 @@ fn any_labels() -> impl Strategy<Value = Labels> {
 }
 
 fn compiled(specs: Vec<serde_json::Value>) -> Vec<Arc<Route>> {
+    specs.into_iter().enumerate().map(|(at, spec)| compile_at(at, spec)).collect()
+}
+
+fn compile_at(at: usize, spec: serde_json::Value) -> Arc<Route> {
     let all = RouteSettings { cluster_namespaces: None, ..settings() };
-    specs
-        .into_iter()
-        .enumerate()
-        .map(|(at, spec)| {
-            let key = RouteKey::new(["ops", "n1", "n2"][at % 3], &format!("r{at}"));
-            let spec = Arc::new(serde_json::from_value(spec).unwrap());
-            Arc::new(Route::compile(key, "u".into(), 1, spec, &all).unwrap())
+    let key = RouteKey::new(["ops", "n1", "n2"][at % 3], &format!("r{at}"));
+    let spec = Arc::new(serde_json::from_value(spec).unwrap());
+    Arc::new(Route::compile(key, "u".into(), 1, spec, &all).unwrap())
+}
+
+/// Every `final` route looked at, without an index.
+fn naive_shadow(routes: &[Arc<Route>], route: &Route) -> Option<RouteKey> {
+    let implied = |matcher: &Matcher| {
+        route.matchers.iter().any(|own| {
+            let equality = own.kind == MatchType::Equal && !own.value.is_empty();
+            own == matcher || (own.name == matcher.name && equality && matcher.accepts(&own.value))
         })
-        .collect()
+    };
+    let hides = |first: &&Arc<Route>| {
+        first.is_final
+            && first.key.namespace == route.key.namespace
+            && first.order(route) == Ordering::Less
+            && first.matchers.iter().all(implied)
+    };
+    let first = routes.iter().filter(hides).min_by(|a, b| a.order(b));
+    first.map(|route| route.key.clone())
+}
+
+fn pointers<'a>(routes: impl Iterator<Item = &'a Arc<Route>>) -> Vec<*const Route> {
+    routes.map(Arc::as_ptr).collect()
 }
 
 proptest! {
@@ -216,10 +240,60 @@ proptest! {
     ) {
         let routes = compiled(specs);
         let table = RouteTable::new(routes.clone());
+        prop_assert_eq!(table.routes().count(), routes.len());
         for labels in labels {
             let keys: Vec<_> = table.resolve(&labels).iter().map(|route| route.key.clone()).collect();
             prop_assert_eq!(keys, naive(&routes, &labels));
         }
+    }
+
+    /// Routes are added, removed and compiled anew; a table that follows each change answers as one that is
+    /// built from what there is, and an earlier form of it still answers as it did.
+    #[test]
+    fn a_table_that_follows_changes_answers_like_a_new_one(
+        changes in prop::collection::vec((0..12_usize, prop::option::weighted(0.7, any_spec())), 0..60),
+        early in 0..60_usize,
+        labels in prop::collection::vec(any_labels(), 1..8),
+    ) {
+        let (mut table, mut present) = (RouteTable::default(), BTreeMap::new());
+        let mut earlier = (table.clone(), present.clone());
+        for (turn, (at, spec)) in changes.into_iter().enumerate() {
+            if turn == early {
+                earlier = (table.clone(), present.clone());
+            }
+            if let Some(old) = present.remove(&at) {
+                table.remove(&old);
+            }
+            if let Some(spec) = spec {
+                let route = compile_at(at, spec);
+                table.insert(route.clone());
+                present.insert(at, route);
+            }
+        }
+        for (table, present) in [(&table, &present), (&earlier.0, &earlier.1)] {
+            let routes: Vec<_> = present.values().cloned().collect();
+            let fresh = RouteTable::new(routes.clone());
+            prop_assert_eq!(pointers(table.routes()), pointers(fresh.routes()));
+            prop_assert_eq!(pointers(table.suspended()), pointers(fresh.suspended()));
+            for labels in &labels {
+                let keys: Vec<_> = table.resolve(labels).iter().map(|route| route.key.clone()).collect();
+                prop_assert_eq!(keys, naive(&routes, labels));
+            }
+            for route in &routes {
+                prop_assert_eq!(table.shadowed(route), fresh.shadowed(route));
+                prop_assert_eq!(table.shadowed(route), naive_shadow(&routes, route));
+            }
+        }
+        let (then, now) = (earlier.1, present);
+        let mut expected = BTreeSet::new();
+        for (at, route) in then.iter().chain(&now) {
+            let stays = [&then, &now].iter().all(|all| all.get(at).is_some_and(|one| Arc::ptr_eq(one, route)));
+            if !stays {
+                expected.insert(Arc::as_ptr(route));
+            }
+        }
+        let changes = table.changes_since(&earlier.0);
+        prop_assert_eq!(changes.iter().map(Arc::as_ptr).collect::<BTreeSet<_>>(), expected);
     }
 
     #[test]

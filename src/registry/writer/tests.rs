@@ -5,6 +5,8 @@ use crate::{
     registry::{Depth, Unresolved},
 };
 
+mod sharing;
+
 fn key(text: &str) -> TargetKey {
     text.parse().unwrap()
 }

@@ -132,7 +132,7 @@ fn snapshot(rng: &mut Rng) -> Snapshot {
         };
         (route.key.clone(), RouteEntry::Accepted(Arc::new(resolved)))
     };
-    let routes: BTreeMap<_, _> = table.routes().iter().map(resolve).collect();
+    let routes = table.routes().map(resolve).collect();
     let entry = |target: &Arc<Target>| (target.key.clone(), TargetEntry::Accepted(target.clone()));
     Snapshot {
         complete: true,

@@ -25,7 +25,7 @@ pub(super) fn original(snapshot: &Snapshot) -> String {
     let mut out = format!(
         "# Written by Fanfare from its AlertRoutes and PublishTargets; receivers are targets.\nroute:\n  receiver: {UNROUTED}\n  group_by: [\"...\"]\n  group_wait: 0s\n  group_interval: 1s\n  routes:"
     );
-    let routes = snapshot.table.routes();
+    let routes: Vec<_> = snapshot.table.routes().collect();
     if routes.is_empty() {
         out.push_str(" []");
     }
@@ -37,7 +37,7 @@ pub(super) fn original(snapshot: &Snapshot) -> String {
         let finals = routes[..at]
             .iter()
             .filter(|other| other.is_final && other.key.namespace == route.key.namespace);
-        push_route(&mut out, resolved, finals.map(|route| &**route));
+        push_route(&mut out, resolved, finals.map(|route| &***route));
         push_intervals(&mut intervals, route);
         push_rules(&mut rules, route);
     }

@@ -1,0 +1,178 @@
+//! Compiled regular expressions, and what can be known of a value without running them.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock, Mutex, PoisonError, Weak},
+};
+
+use ::regex::{Error, Regex, RegexBuilder};
+use regex_syntax::hir::literal::{Extractor, Literal};
+
+use super::regex::{PREFIX, PatternError, SUFFIX, translate};
+
+/// Largest compiled pattern in bytes; the pattern itself is at most 1,024 characters.
+const SIZE_LIMIT: usize = 2 << 20;
+/// Most values of a pattern that is kept as their list.
+const MAX_VALUES: usize = 32;
+/// Most ways to begin that are compared before the expression itself is run: more are not cheaper.
+const FEW_STARTS: usize = 8;
+
+/// Patterns in use, so that routes with the same pattern share one compiled form.
+static POOL: LazyLock<Mutex<HashMap<Box<str>, Weak<Pattern>>>> = LazyLock::new(Mutex::default);
+
+/// A regular expression that must match the whole value.
+#[derive(Debug)]
+pub(super) enum Pattern {
+    /// No more and no less than these values; sorted.
+    Values(Box<[Box<str>]>),
+    /// Whatever the expression matches.
+    Regex {
+        regex: Regex,
+        /// All that matches begins with one of these; none: nothing is known.
+        starts: Box<[Box<[u8]>]>,
+    },
+}
+
+// === impl Pattern ===
+
+impl Pattern {
+    /// Compiles a pattern that must match the whole value.
+    ///
+    /// # Errors
+    /// [`PatternError`] for what Go refuses, and for what gets too big.
+    pub(super) fn compile(pattern: &str) -> Result<Arc<Self>, PatternError> {
+        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(compiled) = pool.get(pattern).and_then(Weak::upgrade) {
+            return Ok(compiled);
+        }
+        let translated = translate(pattern)?;
+        let regex = RegexBuilder::new(&translated)
+            .size_limit(SIZE_LIMIT)
+            .dfa_size_limit(SIZE_LIMIT)
+            .build()
+            .map_err(|error| {
+                let problem = match error {
+                    Error::CompiledTooBig(_) => {
+                        "it needs too much memory; use smaller repetitions".to_owned()
+                    }
+                    _ => "it is not supported".to_owned(),
+                };
+                PatternError { position: 1, problem }
+            })?;
+        let compiled = Arc::new(Self::simplified(&translated, regex));
+        if pool.len() == pool.capacity() {
+            pool.retain(|_, held| held.strong_count() > 0);
+        }
+        pool.insert(pattern.into(), Arc::downgrade(&compiled));
+        Ok(compiled)
+    }
+
+    pub(super) fn is_match(&self, value: &str) -> bool {
+        match self {
+            Self::Values(values) => values.iter().any(|one| **one == *value),
+            Self::Regex { regex, starts } => {
+                let begins = |start: &Box<[u8]>| value.as_bytes().starts_with(start);
+                (starts.is_empty() || starts.iter().any(begins)) && regex.is_match(value)
+            }
+        }
+    }
+
+    /// All values that match, if they are few and the empty one is not among them.
+    pub(super) fn values(&self) -> Option<&[Box<str>]> {
+        match self {
+            Self::Values(values) if values.iter().all(|value| !value.is_empty()) => Some(values),
+            _ => None,
+        }
+    }
+
+    fn simplified(translated: &str, regex: Regex) -> Self {
+        let none = || Self::Regex { regex: regex.clone(), starts: [].into() };
+        let inner = &translated[PREFIX.len()..translated.len() - SUFFIX.len()];
+        let Ok(parsed) = regex_syntax::parse(inner) else { return none() };
+        let found = Extractor::new().limit_total(MAX_VALUES).extract(&parsed);
+        let Some(literals) = found.literals().filter(|all| !all.is_empty()) else { return none() };
+        // A condition inside (`^`, `\b`) makes matches fewer than the literals.
+        if parsed.properties().look_set().is_empty() && literals.iter().all(Literal::is_exact) {
+            let text = |one: &Literal| std::str::from_utf8(one.as_bytes()).ok().map(Box::from);
+            if let Some(mut values) = literals.iter().map(text).collect::<Option<Vec<Box<str>>>>() {
+                values.sort_unstable();
+                values.dedup();
+                return Self::Values(values.into());
+            }
+        }
+        let mut starts: Vec<Box<[u8]>> = literals.iter().map(|one| one.as_bytes().into()).collect();
+        starts.sort_unstable();
+        starts.dedup();
+        if starts.len() > FEW_STARTS || starts.iter().any(|start| start.is_empty()) {
+            return none();
+        }
+        Self::Regex { regex, starts: starts.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_that_are_lists_of_values_are_known_as_such() {
+        for (pattern, expected) in [
+            ("a|b|a", Some(vec!["a", "b"])),
+            ("(?:api|web)-[12]", Some(vec!["api-1", "api-2", "web-1", "web-2"])),
+            ("x?y", Some(vec!["xy", "y"])),
+            (r"a\.b", Some(vec!["a.b"])),
+            ("(?i)ab", Some(vec!["AB", "Ab", "aB", "ab"])),
+            ("^a$", Some(vec!["a"])),
+            ("a|", None),
+            ("a*", None),
+            ("a.+", None),
+            (".*", None),
+            ("[a-z]", None),
+            ("", None),
+        ] {
+            let compiled = Pattern::compile(pattern).unwrap();
+            let values = compiled.values().map(|all| all.iter().map(|one| &**one).collect());
+            assert_eq!(values, expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_a_pattern_changes_no_answer() {
+        let patterns = [
+            "a|b",
+            "a.*",
+            "(?i)ab.*",
+            "a|b.+",
+            "|a",
+            ".*a",
+            "(?:ab|ac)+",
+            "a{2,3}",
+            "é.*",
+            "[^a]b",
+            "(?m)^a\n^b",
+            r"a\b.*",
+            "(?i)k",
+            "(?:a|b)?c",
+            "a.c|b",
+            "\\Qa|b\\E",
+            "()",
+            "a$|b^",
+        ];
+        let mut values = vec![String::new()];
+        for length in 0..3 {
+            let longer: Vec<String> = values
+                .iter()
+                .filter(|value| value.chars().count() == length)
+                .flat_map(|value| "abcABk\u{212a}é|\n".chars().map(move |c| format!("{value}{c}")))
+                .collect();
+            values.extend(longer);
+        }
+        for pattern in patterns {
+            let compiled = Pattern::compile(pattern).unwrap();
+            let regex = Regex::new(&translate(pattern).unwrap()).unwrap();
+            for value in &values {
+                assert_eq!(compiled.is_match(value), regex.is_match(value), "{pattern} {value:?}");
+            }
+        }
+    }
+}
