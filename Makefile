@@ -7,7 +7,7 @@ CARGO_FLAGS ?= --locked
 IMAGE ?= fanfare:$(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test prove-crash prove-power prove-disk prove-model prove-zoo prove-formats prove-prometheus soak fmt lint crds docs chart promtools controlplane verify bench bench-isolation bench-listing bench-restart bench-semantics image run
+.PHONY: help demo demo-stop test prove-crash prove-power prove-disk prove-model prove-zoo prove-formats prove-prometheus soak fmt lint crds docs chart promtools controlplane verify bench bench-peers bench-scale bench-isolation bench-listing bench-restart bench-semantics image run
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,7 @@ test: controlplane promtools chart ## Every test, on a real API server too (cold
 	FANFARE_CONTROLPLANE_BIN='$(CONTROLPLANE)' cargo test $(CARGO_FLAGS) --no-fail-fast
 
 PROVE := cargo test $(CARGO_FLAGS) --test it
+HISTORIES := dispatch::model dispatch::histories dispatch::groups::histories
 
 prove-crash: ## kill -9 under load loses nothing acknowledged (FANFARE_KILLS: how often, 20)
 	$(PROVE) crash:: -- --nocapture
@@ -33,8 +34,8 @@ prove-power: ## Power cuts on a simulated disk lose nothing acknowledged (FANFAR
 prove-disk: ## I/O errors, full and slow disks, damaged files (FANFARE_FLIPS: how many damaged files, 1000)
 	$(PROVE) -- store::errors store::slow store::damage store::bounds store::suspect store::branch store::process whole::disk whole::data_dir kept::squeeze
 
-prove-model: ## What is owed, against a naive model (FANFARE_SEQUENCES: random histories, 250)
-	$(PROVE) dispatch::model
+prove-model: ## What is owed, against a naive model (FANFARE_SEQUENCES: random histories, 250; make soak plays 100,000, optimized)
+	$(PROVE) -- $(HISTORIES) --nocapture
 
 prove-zoo: ## Every delivery fault, by receivers that really fail that way
 	$(PROVE) delivery::zoo
@@ -58,12 +59,13 @@ $(CONTROLPLANE)/prometheus: tests/promtools/go.mod
 SOAK_KILLS ?= 1000
 SOAK_CUTS ?= 30000
 SOAK_FLIPS ?= 20000
-SOAK_SEQUENCES ?= 5000
+SOAK_SEQUENCES ?= 100000
+SOAK := cargo test $(CARGO_FLAGS) --profile soak --test it --no-fail-fast --
 
 soak: ## The long proofs: kill -9, power cuts, damaged files, random sequences (hours; SOAK_KILLS, SOAK_CUTS, SOAK_FLIPS, SOAK_SEQUENCES)
-	FANFARE_KILLS=$(SOAK_KILLS) cargo test $(CARGO_FLAGS) --test it crash:: -- --nocapture
-	FANFARE_KILLS=$(SOAK_KILLS) FANFARE_CUTS=$(SOAK_CUTS) FANFARE_FLIPS=$(SOAK_FLIPS) FANFARE_SEQUENCES=$(SOAK_SEQUENCES) \
-		cargo test $(CARGO_FLAGS) --test it --no-fail-fast -- store:: dispatch::model
+	FANFARE_KILLS=$(SOAK_KILLS) $(SOAK) crash:: --nocapture
+	FANFARE_SEQUENCES=$(SOAK_SEQUENCES) $(SOAK) $(HISTORIES) --nocapture
+	FANFARE_KILLS=$(SOAK_KILLS) FANFARE_CUTS=$(SOAK_CUTS) FANFARE_FLIPS=$(SOAK_FLIPS) FANFARE_SEQUENCES=5000 $(SOAK) store::
 
 fmt: ## Format Rust and Go
 	cargo fmt
@@ -98,8 +100,20 @@ verify: lint crds docs test ## All of these, then a clean tree
 	@changes=$$(git status --porcelain); \
 	if [ -n "$$changes" ]; then echo "verify: generated files differ from what is committed:"; echo "$$changes"; exit 1; fi
 
-bench: ## The engine without a network
-	cargo bench $(CARGO_FLAGS) --bench engine
+# Everything is built before the first figure is taken.
+bench: controlplane ## All benchmarks; a table and plots in target/bench (builds first; then at most 20 minutes)
+	cargo bench $(CARGO_FLAGS) --no-run
+	rm -rf target/criterion target/bench
+	cargo bench $(CARGO_FLAGS) --bench engine --bench routing --bench render
+	cargo bench $(CARGO_FLAGS) --bench semantics --bench listing --bench restart
+	FANFARE_CONTROLPLANE_BIN='$(CONTROLPLANE)' cargo bench $(CARGO_FLAGS) --bench load -- intake delivery isolation memory scale
+	cargo bench $(CARGO_FLAGS) --bench summary
+
+bench-peers: controlplane ## The same load for Alertmanager and for Fanfare, in turns, three rounds
+	FANFARE_CONTROLPLANE_BIN='$(CONTROLPLANE)' cargo bench $(CARGO_FLAGS) --bench load -- peers
+
+bench-scale: controlplane ## 10,000 targets and 10,000 routes on a real API server (FANFARE_OBJECTS)
+	FANFARE_OBJECTS=$${FANFARE_OBJECTS:-10000} FANFARE_CONTROLPLANE_BIN='$(CONTROLPLANE)' cargo bench $(CARGO_FLAGS) --bench load -- scale
 
 bench-isolation: ## Half of 100 targets broken against none (FANFARE_PAIRS, FANFARE_SECONDS, FANFARE_RATE)
 	cargo bench $(CARGO_FLAGS) --bench isolation

@@ -1,6 +1,8 @@
-//! What a person asks for: another try of something that was given up.
+//! Another try: of what was taken and not sent, and of what was given up if a person asks for it.
 
-use super::{Slot, State, Subject, lane::Place};
+use tokio::time::Instant;
+
+use super::{Slot, State, Subject, Ticket, lane::Place};
 use crate::{
     alert::Labels,
     api::{RouteKey, TargetKey},
@@ -14,6 +16,36 @@ impl State {
     #[must_use]
     pub fn holds(&self, labels: &Labels) -> bool {
         self.index.contains_key(labels)
+    }
+
+    /// Takes a notification back that was not sent: it is the target's next one, and nothing is recorded.
+    pub fn put_back(&mut self, ticket: Ticket, now: Moment) {
+        self.take_back(ticket, None, now);
+    }
+
+    /// The same, but it is not sent before `until`: something else of its group has to go first.
+    pub fn put_off(&mut self, ticket: Ticket, until: Instant, now: Moment) {
+        self.take_back(ticket, Some(until), now);
+    }
+
+    fn take_back(&mut self, ticket: Ticket, until: Option<Instant>, now: Moment) {
+        let slot = ticket.slot;
+        self.with(slot, now, |entry| {
+            if !ticket.is_of(entry) {
+                return;
+            }
+            entry.mark_unlooked_for();
+            if !ticket.is_current(entry) {
+                entry.overtaken(ticket, 0);
+            } else if !(entry.confirmed && entry.owes() && entry.tries_on(&ticket)) {
+                entry.ground();
+            } else if until.is_some() {
+                entry.wait(until);
+            } else {
+                entry.desk.lanes.place_first(slot, entry.told, ticket.changed_at);
+            }
+        });
+        self.rearrange(slot.subject, false);
     }
 
     /// Makes what the route owes the target about this group or alert the target's next one, and forgets that it

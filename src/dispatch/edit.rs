@@ -187,7 +187,9 @@ impl State {
         let wanting = |key: &RouteKey| self.matched.iter().any(|route| route.key == *key);
         let says = held.says().filter(|_| !new);
         let restored = held.restored;
-        let silenced = restored && self.muting.silences.covers(id, held.changed_at);
+        // What it said before may have been told before the silence.
+        let first = restored && held.version() == 1;
+        let silenced = first && self.muting.silences.covers(id, held.changed_at);
         let joining = Joining { says, restored, silenced, now: now.wall };
         let content = Content::last_of(held);
         let stale = held.says().is_none();

@@ -154,8 +154,7 @@ impl Entry<'_> {
         let deaf = says.status == Status::Resolved
             && self.told.place != Place::InFlight
             && !self.told.open()
-            && !self.told.is_skipped(says.version)
-            && !self.member.needs_every();
+            && !self.told.is_skipped(says.version);
         let listed = self.matches && !self.member.is_fallback();
         if deaf && (listed || !self.told.is_blank()) {
             self.told.close(says.version);

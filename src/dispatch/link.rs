@@ -71,7 +71,7 @@ pub(super) struct Joining {
     pub(super) says: Option<Says>,
     /// The alert was accepted by an earlier process: who is not in its log may have been told.
     pub(super) restored: bool,
-    /// A silence has kept it quiet since it last changed: whom the log does not list surely heard nothing.
+    /// A silence has kept it quiet since it was new: whom the log does not list surely heard nothing.
     pub(super) silenced: bool,
     pub(super) now: Timestamp,
 }
@@ -200,10 +200,6 @@ impl Link {
                 if was_muted && !delivery.mutes(new) {
                     told.resume(joining.now);
                 }
-                // Nobody was told in another way, as far as an earlier process is concerned.
-                if new.needs_every() && old.provisional {
-                    told.is_certain();
-                }
                 if released {
                     told.reopen(joining.now);
                 }
@@ -273,8 +269,13 @@ impl Joining {
         if member.is_fallback() {
             // The log names every one that may have been told.
             Told::default()
-        } else if self.restored && wanted && !member.needs_every() {
-            if self.silenced { Told::deaf(self.says) } else { Told::unknown() }
+        } else if self.restored && wanted {
+            let mut told = if self.silenced { Told::deaf(self.says) } else { Told::unknown() };
+            if member.needs_every() {
+                // What is queued now is not given up for the age of what it is about.
+                told.postpone(self.now);
+            }
+            told
         } else {
             Told::joining(self.says, self.now)
         }

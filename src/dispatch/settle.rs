@@ -100,25 +100,6 @@ impl State {
         sent.flatten()
     }
 
-    /// Takes a notification back that was not sent: it is the target's next one, and nothing is recorded.
-    pub fn put_back(&mut self, ticket: Ticket, now: Moment) {
-        let slot = ticket.slot;
-        self.with(slot, now, |entry| {
-            if !ticket.is_of(entry) {
-                return;
-            }
-            entry.mark_unlooked_for();
-            if !ticket.is_current(entry) {
-                entry.overtaken(ticket, 0);
-            } else if entry.confirmed && entry.owes() && entry.tries_on(&ticket) {
-                entry.desk.lanes.place_first(slot, entry.told, ticket.changed_at);
-            } else {
-                entry.ground();
-            }
-        });
-        self.rearrange(slot.subject, false);
-    }
-
     /// Records what became of a notification.
     #[must_use = "what ended must be recorded"]
     pub fn settle(&mut self, ticket: Ticket, outcome: Settled, now: Moment) -> Settlement {
@@ -239,12 +220,12 @@ impl State {
 
 impl Ticket {
     /// The entry still waits for this ticket.
-    fn is_of(&self, entry: &Entry<'_>) -> bool {
+    pub(super) fn is_of(&self, entry: &Entry<'_>) -> bool {
         entry.told.place == Place::InFlight && entry.told.token == self.token
     }
 
     /// The alert still says what the notification says, and the route still wants it to be told.
-    fn is_current(&self, entry: &Entry<'_>) -> bool {
+    pub(super) fn is_current(&self, entry: &Entry<'_>) -> bool {
         let wanted = entry.matches || self.says.status == Status::Resolved;
         wanted && entry.content.is_some_and(|content| content.says.version == self.says.version)
     }
@@ -300,7 +281,7 @@ impl Entry<'_> {
     }
 
     /// The recipient still wants to hear it, and not from its queue on disk.
-    fn tries_on(&self, ticket: &Ticket) -> bool {
+    pub(super) fn tries_on(&self, ticket: &Ticket) -> bool {
         let left_out =
             ticket.says.status == Status::Resolved && !self.member.recipient.send_resolved;
         !self.is_muted() && !left_out && !self.member.needs_every()
@@ -308,7 +289,7 @@ impl Entry<'_> {
 
     /// A later start does not look for those who may know if the route does not want the alert, so the
     /// log names them, attempts under way included; when one ends it must be written anew.
-    fn mark_unlooked_for(&mut self) {
+    pub(super) fn mark_unlooked_for(&mut self) {
         if !self.matches || self.delivery.terms.suspended || self.member.is_fallback() {
             self.mark();
         }
@@ -358,7 +339,7 @@ impl Entry<'_> {
     }
 
     /// The alert says something else by now, and this was not told. `made`: attempts with this ticket.
-    fn overtaken(&mut self, ticket: Ticket, made: u32) {
+    pub(super) fn overtaken(&mut self, ticket: Ticket, made: u32) {
         if !self.told.is_dead_lettered(ticket.says.version) {
             let attempts = ticket.attempts.saturating_add(made);
             let why = (Why::Superseded, false);
@@ -368,7 +349,7 @@ impl Entry<'_> {
     }
 
     /// Out of the air: what is owed now is ready.
-    fn ground(&mut self) {
+    pub(super) fn ground(&mut self) {
         self.desk.lanes.idle(self.slot, self.told);
         self.close();
         self.tell_every();

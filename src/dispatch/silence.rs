@@ -22,6 +22,8 @@ pub use draft::{conditions, draft_size};
 
 /// How long a silence is kept after its end.
 const RETENTION: Duration = Duration::from_hours(120);
+/// A silence that begins by itself is noticed by then.
+const NOTICED: Duration = Duration::from_secs(1);
 /// Bytes that an alert takes that some silence keeps quiet.
 const QUIET: usize = 112;
 /// Bytes that each of the silences that keep it quiet takes beside that.
@@ -173,10 +175,10 @@ impl Silences {
         }
     }
 
-    /// Whether an active silence that the alert meets began at or before `moment`.
+    /// Whether an active silence that the alert meets was surely known to have begun at `moment`.
     pub(super) fn covers(&self, alert: AlertId, moment: Timestamp) -> bool {
         let began = |id: &SilenceId| Some(self.all.get(id)?.silence.starts_at);
-        self.of(alert).iter().filter_map(began).any(|began| began <= moment)
+        self.of(alert).iter().filter_map(began).any(|began| later(began, NOTICED) <= moment)
     }
 
     /// The ends of silences that are over, by their conditions.

@@ -329,11 +329,6 @@ impl Told {
     pub(super) fn dead_letter(&mut self, version: u32) -> bool {
         std::mem::replace(&mut self.dead_lettered, version) != version
     }
-
-    /// Known from the queue on disk, not from attempts: nothing is uncertain.
-    pub(super) fn is_certain(&mut self) {
-        (self.maybe_firing, self.maybe_resolved) = (false, false);
-    }
 }
 
 #[cfg(test)]

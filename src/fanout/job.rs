@@ -132,6 +132,11 @@ impl Record {
             Origin::Publish | Origin::Replay(None) => None,
         }
     }
+
+    /// It is one for a target that needs every transition.
+    pub(super) fn transition(&self) -> bool {
+        matches!(self.queued.origin, Origin::Every(_))
+    }
 }
 
 // === impl CutOff ===

@@ -6,7 +6,7 @@
 //! latest, not what was news when it queued. While they are closed, the lane has one timer, whatever
 //! waits.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
@@ -20,6 +20,7 @@ use super::{
     gate::{self, Gates, Pass, Permit},
     job::{Ended, Job, Work},
     policy::decide,
+    queue::unreadable,
     window::{Record, Window},
 };
 use crate::{
@@ -32,6 +33,8 @@ use crate::{
     store::Seq,
 };
 
+/// How long what is owed waits before it looks again whether something of its group is still queued.
+const BEHIND: Duration = Duration::from_secs(1);
 /// Held notifications looked at for one trial.
 const LOOKS: usize = 64;
 
@@ -239,6 +242,7 @@ impl<T: Transport> Lane<T> {
         if !std::ptr::eq(&raw const *desk.snapshot, snapshot) {
             return Found::Again;
         }
+        let mut behind = false;
         for _ in 0..LOOKS {
             let (mut tried, mut held) = (false, false);
             let next = desk.state.next(&self.key, now, &mut |route, _| {
@@ -259,11 +263,30 @@ impl<T: Transport> Lane<T> {
             shared.touch();
             match next {
                 Next::Send(notification, ticket) => {
+                    let waits = shared.backlog().goes_first(&self.key, &notification.group_key);
+                    match waits {
+                        Some(false) => {}
+                        Some(true) => {
+                            desk.state.put_off(ticket, now.mono + BEHIND, now);
+                            behind = true;
+                            continue;
+                        }
+                        None => {
+                            desk.state.put_back(ticket, now);
+                            drop(desk);
+                            if let Err(failed) = shared.backlog().learn(&self.key) {
+                                unreadable(&self.key, &failed);
+                                return Found::Nothing;
+                            }
+                            return Found::Again;
+                        }
+                    }
                     if tried {
                         let next = now.mono + target.health.unhealthy_interval;
                         desk.trials.insert(self.key.clone(), next);
                     }
-                    let (notification, tickets) = if tried {
+                    let alone = tried || shared.backlog().has_transitions(&self.key);
+                    let (notification, tickets) = if alone {
                         (notification, vec![ticket])
                     } else {
                         desk.sum_up((notification, ticket), view)
@@ -279,6 +302,9 @@ impl<T: Transport> Lane<T> {
                 }
                 Next::Nothing => {}
             }
+        }
+        if behind {
+            return Found::Again;
         }
         // What is held is not for a trial (a resolve on a route that skips): later again.
         desk.trials.insert(self.key.clone(), now.mono + target.health.unhealthy_interval);

@@ -9,7 +9,7 @@ use tracing::error;
 
 use super::{
     lane::{Found, Lane, View},
-    policy::decide,
+    policy::{decide, uid},
     settle::{self, End},
     window::Record,
 };
@@ -17,7 +17,7 @@ use crate::{
     api::{Reason, RouteKey, TargetKey},
     delivery::Transport,
     dispatch::{Origin, Verdict},
-    registry::{RouteEntry, Target},
+    registry::{RouteEntry, Snapshot, Target},
     store::{DeadReason, Failed, Outcome, Seq},
 };
 
@@ -72,7 +72,8 @@ impl<T: Transport> Lane<T> {
                 }
                 Ok(false) => {
                     // It gave way to a newer one: the store has seen to the rest.
-                    backlog.ended(&self.key, record.group);
+                    let owner = (&self.key, &*target.uid);
+                    backlog.ended(owner, record.group, Seq::default());
                     self.window.end(record.id, Seq::default());
                 }
                 Err(failed) => {
@@ -97,7 +98,7 @@ impl<T: Transport> Lane<T> {
 }
 
 /// The process ends: see [`Router::run`](super::Router::run).
-fn unreadable(target: &TargetKey, failed: &Failed) {
+pub(super) fn unreadable(target: &TargetKey, failed: &Failed) {
     error!(to = %target, error = %failed, "A queue can't be read");
 }
 
@@ -106,7 +107,7 @@ fn fitness(view: View<'_>, record: &Record, from: Timestamp) -> Fitness {
     let View { target, now, .. } = view;
     let queued = &record.queued;
     if let Origin::Every(route) = &queued.origin {
-        if let Some(end) = out_of_reach(view, route) {
+        if let Some(end) = out_of_reach(view.snapshot, target, route) {
             return Fitness::End(end);
         }
         let held = view.snapshot.route(route).is_some_and(|it| decide(it, target) != Verdict::Send);
@@ -122,9 +123,18 @@ fn fitness(view: View<'_>, record: &Record, from: Timestamp) -> Fitness {
     }
 }
 
+/// Why a record is not sent any more, if its target or its route went while it was under way.
+pub(super) fn is_gone(snapshot: &Snapshot, target: &Target, record: &Record) -> Option<End> {
+    let entry = snapshot.targets.get(&target.key);
+    if entry.is_none_or(|entry| *uid(entry) != target.uid) {
+        return Some(End::dead(DeadReason::TargetDeleted));
+    }
+    let Origin::Every(route) = &record.queued.origin else { return None };
+    out_of_reach(snapshot, target, route)
+}
+
 /// Why a target may no longer be told of a route's alerts.
-fn out_of_reach(view: View<'_>, route: &RouteKey) -> Option<End> {
-    let View { snapshot, target, .. } = view;
+fn out_of_reach(snapshot: &Snapshot, target: &Target, route: &RouteKey) -> Option<End> {
     let reaches = |target: &Target, named: &Target| named.key == target.key;
     match snapshot.routes.get(route) {
         None => Some(End::dead(DeadReason::RouteDeleted)),

@@ -12,15 +12,16 @@ use super::{
     ended::Last,
     job::{Ended, Work},
     metrics::NotificationOutcome,
+    queue::is_gone,
     records::{About, GivenUp},
     window::{Fate, Record},
 };
 use crate::{
-    alert::Notification,
+    alert::{Notification, Status},
     api::TargetKey,
     clock::Moment,
     delivery::{Attempt, Class, Failure, Told, next_delay},
-    dispatch::Settled,
+    dispatch::{Queued, Settled},
     publish::ErrorType,
     registry::Target,
     store::{DeadReason, Op, Outcome, Seq},
@@ -144,12 +145,23 @@ impl<T> Shared<T> {
         let now = Moment::now();
         let mut ops = vec![history];
         let last = Last::of(attempt);
+        let gone = {
+            let snapshot = self.desk().snapshot.clone();
+            is_gone(&snapshot, target, &record)
+        };
         let retry_in = match settled {
             Settled::Delivered => {
-                let seq = self.dequeue(&record, ops);
+                let seq = self.told_from_queue(target, &record, gone, ops);
                 return Ended::Record(record.id, Fate::Ended, seq);
             }
-            Settled::Failed { retry_in, .. } | Settled::Blocked { retry_in } => retry_in,
+            Settled::Failed { retry_in, .. } | Settled::Blocked { retry_in } => {
+                if let Some(end) = gone {
+                    record.queued.attempts += 1;
+                    let seq = self.end_record(target, &record, end, (ops, None));
+                    return Ended::Record(record.id, Fate::Ended, seq);
+                }
+                retry_in
+            }
             Settled::Rejected | Settled::Cancelled => {
                 record.queued.attempts += 1;
                 let end = End::dead(DeadReason::Rejected);
@@ -294,6 +306,35 @@ impl<T> Shared<T> {
         self.dequeue(record, ops)
     }
 
+    /// A record was taken by its target. If nothing more is sent to it, what that leaves open has not been said.
+    fn told_from_queue(
+        &self,
+        target: &Target,
+        record: &Record,
+        gone: Option<End>,
+        mut ops: Vec<Op>,
+    ) -> Seq {
+        let Queued { notification, uid, accepted_at, attempts, .. } = &record.queued;
+        let reason = gone.and_then(|end| end.reason);
+        let reason =
+            reason.filter(|_| notification.status == Status::Firing && record.transition());
+        if let Some(reason) = reason
+            && !self.backlog().holds_another(&target.key, uid, record.group)
+        {
+            let about = About { target: &target.key, route: record.route(), notification };
+            let given_up = GivenUp {
+                uid,
+                reason,
+                message: super::ended::words(reason),
+                status_code: None,
+                attempts: *attempts,
+                accepted_at: *accepted_at,
+            };
+            self.bury(&about, given_up, Timestamp::now(), &mut ops);
+        }
+        self.dequeue(record, ops)
+    }
+
     fn dequeue(&self, record: &Record, mut ops: Vec<Op>) -> Seq {
         ops.push(Op::Dequeue {
             target: record.queued.target.clone(),
@@ -302,7 +343,8 @@ impl<T> Shared<T> {
         });
         let backlog = self.backlog();
         let seq = backlog.submit(ops, true);
-        backlog.ended(&record.queued.target, record.group);
+        let owner = (&record.queued.target, &*record.queued.uid);
+        backlog.ended(owner, record.group, seq);
         seq
     }
 

@@ -114,8 +114,9 @@ impl Window {
         }
         let mut fresh = Vec::with_capacity(read.len());
         for (id, queued) in read {
-            let group = backlog.group(&queued.notification.group_key);
-            fresh.push((id, group));
+            let kept = backlog.kept(&queued);
+            let group = kept.group;
+            fresh.push((id, kept));
             self.cursor = Some(id);
             if self.passed.contains_key(&group) {
                 continue;

@@ -220,7 +220,8 @@ impl Change<'_, '_> {
         owner: (&TargetKey, &Arc<str>),
         reason: DeadReason,
     ) -> Result<(), Fault> {
-        while let Some(id) = self.front(number)? {
+        // What is being sent is left to those who send it: it may be told after all.
+        while let Some(id) = self.gives_way(number)? {
             self.dead_letter((number, id), owner, reason)?;
         }
         Ok(())
@@ -242,12 +243,6 @@ impl Change<'_, '_> {
             }
         }
         Ok(())
-    }
-
-    fn front(&self, number: u32) -> Result<Option<u64>, Fault> {
-        let mut range = self.table.range(all(number)).during("read a queue")?;
-        let first = range.next().transpose().during("read a queue")?;
-        first.map(|(key, _)| of_queue("read a queue", number, key.value())).transpose()
     }
 
     /// The oldest record that is not being sent.

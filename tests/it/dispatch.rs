@@ -9,6 +9,7 @@ mod every;
 mod fallback;
 mod groups;
 mod health;
+mod histories;
 mod hours;
 mod inhibition;
 mod listing;

@@ -129,6 +129,22 @@ fn dropped_queue_goes_to_the_dead_letters_whole() {
 }
 
 #[test]
+fn what_is_being_sent_is_not_dropped_with_its_queue() {
+    let store = memory();
+    write(&store, ["1", "2", "3"].map(|id| queued("a/t", id, MANY, OLDEST)).into());
+    let (key, uid) = target("a/t");
+    let sent = ids(&store, "a/t")[1];
+    assert!(store.claim(&key, &uid, sent).unwrap());
+    let gone = DeadReason::TargetDeleted;
+    let drop = Op::DropQueue { target: key.clone(), uid: uid.clone(), reason: gone };
+    write(&store, vec![drop]);
+    assert_eq!(all_letters(&store), [("1".to_owned(), gone), ("3".to_owned(), gone)]);
+    assert_eq!(waiting(&store, "a/t"), ["2"]);
+    write(&store, vec![Op::Dequeue { target: key, uid, id: sent }]);
+    assert!(store.queues().is_empty());
+}
+
+#[test]
 fn record_that_can_not_be_used_is_set_aside_and_its_neighbours_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = open(dir.path(), settings()).unwrap();

@@ -149,3 +149,46 @@ fn who_may_have_heard_before_every_transition_was_needed_hears_of_the_end() {
     needs_every(&mut world);
     assert_eq!(queued(&mut world), [Status::Resolved]);
 }
+
+#[test]
+fn who_may_have_heard_before_a_crash_hears_of_the_end_from_the_queue() {
+    let mut world = World::new(&["a"]);
+    world.fires("x", BEGIN);
+    let _under_way = world.take("a").unwrap();
+    needs_every(&mut world);
+    world.ends("x", BEGIN);
+    world.crash();
+    assert_eq!(queued(&mut world), [Status::Resolved]);
+}
+
+#[test]
+fn who_may_have_heard_of_what_a_muted_route_told_hears_of_the_end_after_a_restart() {
+    let mut world = World::new(&["a"]);
+    world.fires("x", BEGIN);
+    world.send(UNSURE);
+    world.routes.get_mut("r").unwrap().spec = json!({"suspend": true});
+    needs_every(&mut world);
+    world.ends("x", BEGIN);
+    world.restart();
+    assert!(queued(&mut world).is_empty(), "muted");
+    world.routes.get_mut("r").unwrap().spec = json!({});
+    world.configure();
+    assert_eq!(queued(&mut world), [Status::Resolved]);
+}
+
+#[test]
+fn who_surely_heard_nothing_while_the_route_was_muted_is_queued_nothing_after_a_restart() {
+    let mut world = world();
+    world.fires("x", BEGIN);
+    world.ends("x", BEGIN);
+    assert_eq!(queued(&mut world), BOTH);
+    world.routes.get_mut("r").unwrap().spec = json!({"suspend": true});
+    world.configure();
+    world.wait(10);
+    world.fires("x", world.now);
+    world.ends("x", world.now);
+    world.restart();
+    world.routes.get_mut("r").unwrap().spec = json!({});
+    world.configure();
+    assert!(queued(&mut world).is_empty());
+}

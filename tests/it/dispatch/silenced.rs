@@ -247,6 +247,30 @@ fn what_began_and_ended_within_a_silence_is_told_to_nobody_after_a_restart_eithe
 }
 
 #[test]
+fn who_may_have_heard_before_a_silence_hears_of_the_end_after_a_crash() {
+    let mut world = world();
+    world.fires_on("x", BEGIN);
+    let _under_way = world.take("a").unwrap();
+    world.ends("x", BEGIN);
+    world.silence("x", HOUR);
+    world.crash();
+    world.wait(HOUR);
+    assert_eq!(world.told(), ["a resolved"]);
+}
+
+#[test]
+fn what_was_on_its_way_when_a_silence_began_may_have_been_heard() {
+    let mut world = world();
+    world.fires_on("x", BEGIN);
+    let _under_way = world.take("a").unwrap();
+    world.silence("x", HOUR);
+    world.crash();
+    world.ends("x", BEGIN);
+    world.wait(HOUR);
+    assert_eq!(world.told(), ["a resolved", "b resolved"]);
+}
+
+#[test]
 fn a_silence_that_ended_while_the_process_was_down_is_over() {
     let mut world = world();
     world.edit("a", |one| one.limits.max_age = Duration::from_mins(30));

@@ -3,7 +3,7 @@
 //! The real one has a thread of its own, which a paused clock would not wait for.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering},
@@ -58,6 +58,8 @@ struct Facts {
     attempts: Vec<AttemptRecord>,
     keys: BTreeMap<Arc<str>, IdempotencyRecord>,
     reads: usize,
+    /// Records that are being sent.
+    claimed: BTreeSet<QueueId>,
 }
 
 fn failure() -> Failed {
@@ -252,9 +254,13 @@ impl Store for Ledger {
     }
 
     fn claim(&self, target: &TargetKey, uid: &Arc<str>, id: QueueId) -> Result<bool, Failed> {
-        let facts = self.facts();
+        let mut facts = self.facts();
         let queue = facts.queues.get(&(target.clone(), uid.clone()));
-        Ok(queue.is_some_and(|queue| queue.contains_key(&id)))
+        let waits = queue.is_some_and(|queue| queue.contains_key(&id));
+        if waits {
+            facts.claimed.insert(id);
+        }
+        Ok(waits)
     }
 
     fn dead_letters(
@@ -324,12 +330,16 @@ impl Facts {
                 self.silences.remove(&id);
             }
             Op::Dequeue { target, uid, id } => {
+                self.claimed.remove(&id);
                 if let Some(queue) = self.queues.get_mut(&(target, uid)) {
                     queue.remove(&id);
                 }
             }
             Op::DropQueue { target, uid, reason } => {
-                let queue = self.queues.remove(&(target, uid)).unwrap_or_default();
+                let all = self.queues.remove(&(target.clone(), uid.clone())).unwrap_or_default();
+                let (sent, queue): (BTreeMap<_, _>, BTreeMap<_, _>) =
+                    all.into_iter().partition(|(id, _)| self.claimed.contains(id));
+                self.queues.insert((target, uid), sent);
                 for (_, queued) in queue {
                     self.bury(DeadLetter {
                         at: queued.accepted_at,
@@ -346,6 +356,7 @@ impl Facts {
                 }
             }
             Op::Attempted { target, uid, id, attempts } => {
+                self.claimed.remove(&id);
                 let queue = self.queues.get_mut(&(target, uid));
                 if let Some(queued) = queue.and_then(|queue| queue.get_mut(&id)) {
                     queued.attempts = attempts;

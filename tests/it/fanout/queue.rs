@@ -20,15 +20,15 @@ use super::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn every(name: &str) -> TargetBuilder {
+pub(super) fn every(name: &str) -> TargetBuilder {
     target(name).policy(|policy| policy.semantics = Semantics::Every)
 }
 
-fn failing() -> Script {
+pub(super) fn failing() -> Script {
     Script::Fail(ErrorType::ServerError, Some(500))
 }
 
-async fn one(change: impl FnOnce(TargetBuilder) -> TargetBuilder) -> Routes {
+pub(super) async fn one(change: impl FnOnce(TargetBuilder) -> TargetBuilder) -> Routes {
     let send = json!({"whenUnhealthy": "Send"});
     Routes::start([change(every("ns/a"))], [route("r", &["a"], send)]).await
 }
@@ -42,7 +42,7 @@ fn incidents(name: &str) -> [Alert; 3] {
     [first, over, second]
 }
 
-fn statuses(routes: &Routes, name: &str) -> Vec<Status> {
+pub(super) fn statuses(routes: &Routes, name: &str) -> Vec<Status> {
     let seen = routes.bed.wire.take_seen();
     let of = seen.iter().filter(|it| it.notification.members[0].alert.label("alertname") == name);
     of.map(|it| it.notification.status).collect()

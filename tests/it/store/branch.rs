@@ -22,8 +22,15 @@ const BRANCH: u8 = 2;
 /// Longest wait for the program to meet the damage, or to end.
 const SOON: Duration = Duration::from_secs(20);
 
-/// Changes a branch page that has so many keys.
-type Change = Box<dyn Fn(&mut [u8], usize)>;
+/// Changes a branch page.
+type Change = Box<dyn Fn(&mut [u8], Branch)>;
+
+/// A branch page: how many keys it has, and its number, by which others point to it.
+#[derive(Clone, Copy)]
+struct Branch {
+    keys: usize,
+    number: u64,
+}
 
 /// A file with so many dead letters that their tree has branches.
 async fn write(dir: &Path) {
@@ -43,11 +50,15 @@ fn keys(page: &[u8]) -> Option<usize> {
 }
 
 /// Changes every branch page of the image, in use or not.
-fn damage(image: &mut [u8], change: impl Fn(&mut [u8], usize)) {
+fn damage(image: &mut [u8], change: impl Fn(&mut [u8], Branch)) {
     let mut hit = 0;
-    for page in image.chunks_mut(PAGE) {
-        if let Some(keys) = keys(page) {
-            change(page, keys);
+    // The first page is the file's header; so many follow that have no number.
+    let before = u64::from(u32::from_le_bytes(image[16..20].try_into().unwrap()));
+    for (number, page) in (0..).zip(image.chunks_mut(PAGE).skip(1)) {
+        if let Some(keys) = keys(page)
+            && number >= before
+        {
+            change(page, Branch { keys, number: number - before });
             hit += 1;
         }
     }
@@ -111,16 +122,23 @@ async fn damaged_branch_ends_the_program_and_the_next_start_serves() {
     let whole = tempfile::tempdir().unwrap();
     write(whole.path()).await;
     let image = fs::read(whole.path().join(FILE)).unwrap();
-    let flip = |at: usize, bit: u8| move |page: &mut [u8], _: usize| page[at] ^= 1 << bit;
+    let flip = |at: usize, bit: u8| move |page: &mut [u8], _: Branch| page[at] ^= 1 << bit;
     let child = |byte: usize, bit: u8| {
-        move |page: &mut [u8], keys: usize| page[last_child(keys) + byte] ^= 1 << bit
+        move |page: &mut [u8], Branch { keys, .. }: Branch| {
+            page[last_child(keys) + byte] ^= 1 << bit
+        }
     };
-    let changes: [(&str, Change); 5] = [
+    let itself = |page: &mut [u8], Branch { keys, number }: Branch| {
+        let at = last_child(keys);
+        page[at..at + 8].copy_from_slice(&number.to_le_bytes());
+    };
+    let changes: [(&str, Change); 6] = [
         ("another kind of page", Box::new(flip(0, 7))),
         ("a leaf instead of a branch", Box::new(|page, _| page[0] = 1)),
         ("a child beyond the end", Box::new(child(2, 2))),
         ("a larger child", Box::new(child(7, 5))),
         ("another child", Box::new(child(0, 0))),
+        ("itself", Box::new(itself)),
     ];
     let (mut at_start, mut ended) = (0, 0);
     for (what, change) in changes {

@@ -284,8 +284,7 @@ fn spoilt_record_of_a_queue_is_set_aside_and_its_neighbours_go_on() {
 
 #[test]
 fn spoilt_dead_letter_is_set_aside_and_its_neighbours_stay() {
-    let file = written(8);
-    assert!(!file.picture.dead.is_empty(), "{}", file.picture.dead.len());
+    let file = (1..1_000).map(written).find(|file| file.picture.dead.len() > 5).unwrap();
     for name in file.picture.dead.keys() {
         let mut image = file.image.clone();
         spoil(&mut image, &format!("group of alert {:0>5}", &name[1..]));

@@ -21,9 +21,22 @@ fn machine(seed: u64) -> Machine {
     machine
 }
 
-/// Works until the store fails, at most for a while; whether it failed.
+/// More steps than a file needs to grow, however many of them come into one commit.
+const STEPS: usize = 600;
+
+/// Works until the store fails, at most for a while; whether it failed. When the fault has struck, the next who waits
+/// must hear of it: not only after a second fault.
 fn work_until_failed(machine: &mut Machine, store: &Redb) -> bool {
-    (0..600).any(|_| machine.step(store).is_err())
+    for _ in 0..STEPS {
+        if machine.step(store).is_err() {
+            return true;
+        }
+        if machine.disk.fault_struck() {
+            let seq = machine.submit(store, false);
+            return machine.wait(store, seq).is_err();
+        }
+    }
+    false
 }
 
 /// A store that failed says so to everyone and leaves the disk alone.

@@ -41,8 +41,10 @@ pub(super) fn key(number: u32) -> String {
 
 impl Load {
     pub(super) fn new(seed: u64) -> Self {
-        // Old enough for the past, young enough for what is kept an hour.
-        Self::at(seed, Timestamp::now() - SignedDuration::from_mins(30))
+        // Old enough for the past, young enough for what is kept an hour. A whole second: how long the texts of
+        // times are, and with that how full pages are, depends on the seed alone.
+        let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
+        Self::at(seed, now - SignedDuration::from_mins(30))
     }
 
     /// Everything it makes depends on the seed and the moment only.

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{
     super::world::{RouteOf, recipient},
     ledger::Entry,
-    script::{ALERTS, Key, Link, Script, suspended, wants},
+    script::{ALERTS, Key, Link, Script, TARGETS, suspended, wants},
     sender::{Says, Sent},
 };
 
@@ -17,8 +17,8 @@ impl Script {
         let before = self.world.routes.clone();
         let routes = &mut self.world.routes;
         let route = if self.rng.bool() { "r" } else { "s" };
-        let kind = self.rng.u32(0..7);
-        if kind != 0 && kind < 5 && routes.values().any(|route| route.rejected) {
+        let kind = self.rng.u32(0..8);
+        if kind != 0 && kind < 6 && routes.values().any(|route| route.rejected) {
             return;
         }
         match kind {
@@ -57,7 +57,8 @@ impl Script {
                     }
                 }
             }
-            5 => {
+            5 => switch(routes, target),
+            6 => {
                 if let Some(route) = routes.get_mut(route) {
                     route.rejected ^= true;
                 }
@@ -141,11 +142,10 @@ impl Script {
                         Some(entry) if was_muted && !muted && !restored => {
                             entry.resume(now);
                         }
-                        Some(entry) if restored && every => entry.maybe.clear(),
                         Some(_) => {}
                         None => {
-                            let unknown = restored && link.matches && !every;
-                            let entry = joining(says, now, unknown);
+                            let unknown = restored && link.matches;
+                            let entry = joining(says, now, unknown.then_some(every));
                             link.entries.insert(target.clone(), entry);
                         }
                     }
@@ -187,8 +187,9 @@ impl Script {
             if wants(route, which) && !self.known.links.contains_key(&at) {
                 let entries = route.recipients.iter();
                 let entries = entries.map(|one| {
-                    let unknown = restored && one.limits.semantics == Semantics::Latest;
-                    (one.target.name.to_string(), joining(says, now, unknown))
+                    let every = one.limits.semantics == Semantics::Every;
+                    let entry = joining(says, now, restored.then_some(every));
+                    (one.target.name.to_string(), entry)
                 });
                 let link = Link { matches: true, entries: entries.collect() };
                 self.known.links.insert(at, link);
@@ -213,8 +214,14 @@ impl Script {
 
     pub(super) fn restart(&mut self, lossless: bool) {
         // A process that starts with a route that can't be used does not know what it leaves out.
-        let unusable = self.world.routes.values_mut().filter(|route| route.rejected);
         self.limits_unknown = false;
+        let usable = self.world.routes.values().all(|route| !route.rejected);
+        if usable && self.rng.u8(0..4) == 0 {
+            // Edited while nobody looked.
+            let target = TARGETS[self.rng.usize(0..3)];
+            switch(&mut self.world.routes, target);
+        }
+        let unusable = self.world.routes.values_mut().filter(|route| route.rejected);
         for one in
             unusable.inspect(|_| self.limits_unknown = true).flat_map(|route| &mut route.recipients)
         {
@@ -284,20 +291,34 @@ impl Script {
     }
 }
 
+/// The target needs the latest state instead of every transition, or the other way round.
+fn switch(routes: &mut BTreeMap<String, RouteOf>, target: &str) {
+    let all = routes.values_mut().flat_map(|route| &mut route.recipients);
+    for one in all.filter(|one| *one.target.name == *target) {
+        let semantics = &mut one.limits.semantics;
+        *semantics = match semantics {
+            Semantics::Latest => Semantics::Every,
+            Semantics::Every => Semantics::Latest,
+        };
+    }
+}
+
 /// The route wants the alert again: who is not told what fires is told now, as if they had just joined.
 fn rejoin(entry: &mut Entry, says: Says, now: i64) {
     if entry.is_blank() {
-        *entry = joining(says, now, false);
+        *entry = joining(says, now, None);
     } else if says.fires() {
         entry.resume(now);
     }
 }
 
-/// An entry for who joins while the alert says that.
-fn joining(says: Says, now: i64, restored: bool) -> Entry {
+/// An entry for who joins while the alert says that. `unknown`: an earlier process may have told them; whether
+/// they need every transition.
+fn joining(says: Says, now: i64, unknown: Option<bool>) -> Entry {
     let mut entry = Entry::default();
-    if restored {
+    if let Some(every) = unknown {
         entry.maybe.push(Status::Firing);
+        entry.resumed = every.then_some(now);
     } else if says.fires() {
         entry.resumed = Some(now);
     } else if !says.stale {

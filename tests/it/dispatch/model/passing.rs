@@ -176,10 +176,8 @@ impl Script {
     /// Who surely heard nothing need not hear of the end.
     pub(super) fn close(&mut self, key: &Key) {
         let (says, matches) = self.says(key);
-        let every = self.needs_every(key);
         let entry = self.entry(key);
         if says.status == Status::Resolved
-            && !every
             && entry.flying.is_none()
             && !entry.open()
             && (matches || !entry.is_blank())
