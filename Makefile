@@ -116,7 +116,7 @@ bench-scale: controlplane ## 10,000 targets and 10,000 routes on a real API serv
 	FANFARE_OBJECTS=$${FANFARE_OBJECTS:-10000} FANFARE_CONTROLPLANE_BIN='$(CONTROLPLANE)' cargo bench $(CARGO_FLAGS) --bench load -- scale
 
 bench-isolation: ## Half of 100 targets broken against none (FANFARE_PAIRS, FANFARE_SECONDS, FANFARE_RATE)
-	cargo bench $(CARGO_FLAGS) --bench isolation
+	cargo bench $(CARGO_FLAGS) --bench load -- isolation
 
 bench-listing: ## GET /api/v2/alerts of 10,000 alerts (FANFARE_ALERTS) from the whole program
 	cargo bench $(CARGO_FLAGS) --bench listing

@@ -1,4 +1,4 @@
-//! Load on the real program: `cargo bench --bench load -- CELL…` with the cells `delivery` and `peers`.
+//! Load on the real program: `cargo bench --bench load -- CELL…` with the cells `delivery`, `isolation` and `peers`.
 //! `FANFARE_QUICK=1` makes each a smoke run of seconds.
 //!
 //! The kit, in `benches/load/`, is plain blocking code around child processes:
@@ -32,6 +32,8 @@ mod bare;
 mod child;
 #[path = "load/delivery.rs"]
 mod delivery;
+#[path = "load/isolation.rs"]
+mod isolation;
 #[path = "load/machine.rs"]
 mod machine;
 #[path = "load/peers.rs"]
@@ -53,8 +55,15 @@ mod sink;
 #[expect(dead_code, reason = "the tests use more of it")]
 mod tls;
 
+#[path = "../tests/it"]
+mod it {
+    #[expect(dead_code, reason = "the tests use more of it")]
+    pub(crate) mod support;
+}
+
 /// What can be measured.
-const CELLS: &[(&str, fn())] = &[("delivery", delivery::run), ("peers", peers::run)];
+const CELLS: &[(&str, fn())] =
+    &[("delivery", delivery::run), ("isolation", isolation::run), ("peers", peers::run)];
 
 fn main() {
     // Cargo adds `--bench`.

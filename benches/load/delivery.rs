@@ -39,6 +39,8 @@ pub(crate) struct Round {
     pub(crate) times: Times,
     /// CPU seconds of the program.
     pub(crate) cpu: f64,
+    /// CPU seconds of the receivers.
+    sinks_cpu: f64,
     /// Bytes of memory at most.
     pub(crate) peak: u64,
 }
@@ -128,14 +130,17 @@ fn cases() -> Vec<Case> {
 fn flat_out(report: &mut Report, case: &Case, rounds: usize) {
     let Case { name, receivers, wire, alerts, goal } = case;
     let mut sinks = Sinks::start(*receivers, *wire);
-    let (mut ours, mut bare, mut shares) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    let (mut shares, mut by_cpu) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         let mut program = Program::start(&manifests(&sinks), &[]);
         let round = burst(name, &mut program, &mut sinks, *alerts);
         round.got.assert_exactly_once(name, (receivers * alerts) as u64);
         drop(program);
         let size = (round.got.bytes / round.got.posts) as usize;
-        let (rate, cost) = bare_round(case, &mut sinks, size);
+        let (rate, cost, both) = bare_round(case, &mut sinks, size);
+        let pairs = round.got.pairs as f64;
+        by_cpu.push(both / ((round.cpu + round.posted.cpu + round.sinks_cpu) / pairs));
         shares.push(round.rate / rate);
         bare.push((rate, cost));
         ours.push(round);
@@ -157,6 +162,9 @@ fn flat_out(report: &mut Report, case: &Case, rounds: usize) {
         goal.map(Goal::AtLeast),
         "median of the rounds' shares",
     );
+    let note = "CPU time of a post in the bare loop and its receivers / of a notification in program, posters and receivers: the share \
+                of a machine that has nothing else to do";
+    report.add((name, "share by CPU time", ""), median(&by_cpu), None, note);
     let cpu = at(&|round| round.cpu) / notifications * 1e6;
     report.add(
         (name, "CPU per notification", "us"),
@@ -178,7 +186,7 @@ pub(crate) fn burst(name: &str, program: &mut Program, sinks: &mut Sinks, alerts
     let mut posts = Poster::start();
     warm(&mut posts, program, sinks);
     sinks.clear(alerts);
-    let cpu = program.cpu();
+    let cpu = (program.cpu(), sinks.got().cpu);
     let posted = posts.run(&Load::flat_out(program.alerts_url(), alerts));
     posted.assert_accepted(name, alerts as u64);
     let pairs = (sinks.urls.len() * alerts) as u64;
@@ -193,7 +201,8 @@ pub(crate) fn burst(name: &str, program: &mut Program, sinks: &mut Sinks, alerts
     Round {
         rate: pairs as f64 / seconds,
         times,
-        cpu: program.cpu() - cpu,
+        cpu: program.cpu() - cpu.0,
+        sinks_cpu: got.cpu - cpu.1,
         peak: program.peak_memory(),
         got,
         posted,
@@ -210,9 +219,10 @@ fn warm(poster: &mut Poster, program: &Program, sinks: &mut Sinks) {
     sinks.wait(pairs, PATIENCE).assert_exactly_once("warm-up", pairs);
 }
 
-/// Posts per second of the bare loop, and the CPU seconds of one.
-fn bare_round(case: &Case, sinks: &mut Sinks, size: usize) -> (f64, f64) {
+/// Posts per second of the bare loop, and the CPU seconds of one: its own, and with the receivers'.
+fn bare_round(case: &Case, sinks: &mut Sinks, size: usize) -> (f64, f64, f64) {
     sinks.clear(case.alerts);
+    let before = sinks.got().cpu;
     let bare = Bare {
         urls: sinks.urls.clone(),
         wire: case.wire,
@@ -223,9 +233,11 @@ fn bare_round(case: &Case, sinks: &mut Sinks, size: usize) -> (f64, f64) {
     };
     let looped = bare.run();
     let pairs = (case.receivers * case.alerts) as u64;
-    sinks.wait(pairs, PATIENCE).assert_exactly_once("the bare loop", pairs);
+    let got = sinks.wait(pairs, PATIENCE);
+    got.assert_exactly_once("the bare loop", pairs);
     assert_eq!(looped.refused, 0, "the receivers answer 200");
-    (pairs as f64 / looped.seconds(), looped.cpu / pairs as f64)
+    let both = (looped.cpu + got.cpu - before) / pairs as f64;
+    (pairs as f64 / looped.seconds(), looped.cpu / pairs as f64, both)
 }
 
 /// One alert in a post, at an even pace that does not wait for answers.

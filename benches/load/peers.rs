@@ -7,7 +7,8 @@
 //! errors only; a notification log in memory, as it always is. Fanfare keeps its defaults and syncs each post to the
 //! disk before it answers.
 //!
-//! With `BENCH_AGAINST` the peer is that binary of Fanfare, such as one before a change.
+//! With `BENCH_AGAINST` the peer is that binary of Fanfare, such as one before a change. `BENCH_CASE` names one case:
+//! `M=10,`.
 
 use std::{fmt::Write as _, fs, net::TcpListener, path::Path};
 
@@ -45,7 +46,11 @@ pub(crate) fn run() {
     report.set("Alertmanager's settings", "one receiver with M webhooks, group_by ['...'], group_wait 0s, group_interval 5m, no cluster, log level error");
     report.set("Fanfare's settings", "its defaults, on disk; PrometheusV4, the peer's own body");
     report.set("load", format!("4 posters, batches of 50, flat out, new alerts; {rounds} rounds in turns, new processes; medians"));
-    for (receivers, alerts) in [(1, 10_000), (10, 5_000)] {
+    let only = std::env::var("BENCH_CASE").unwrap_or_default();
+    for (receivers, alerts) in [(1, 10_000), (10, 5_000), (50, 1_000)] {
+        if !format!("M={receivers},").contains(&only) {
+            continue;
+        }
         let alerts = if is_quick() { alerts / 20 } else { alerts };
         compare(&mut report, &peer, (receivers, alerts), rounds);
     }
@@ -59,8 +64,10 @@ impl Peer {
         if let Ok(binary) = std::env::var("BENCH_AGAINST") {
             return Some(Self::Fanfare(binary));
         }
-        let binary = "target/controlplane/alertmanager";
-        Path::new(binary).exists().then(|| Self::Alertmanager(binary.to_owned()))
+        let built = std::env::var("FANFARE_CONTROLPLANE_BIN").ok();
+        let built = built.unwrap_or_else(|| "target/controlplane".to_owned());
+        let binary = format!("{built}/alertmanager");
+        Path::new(&binary).exists().then_some(Self::Alertmanager(binary))
     }
 
     fn start(&self, sinks: &Sinks) -> Program {

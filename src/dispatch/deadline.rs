@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{AlertId, Owed, State, Subject, lane::Place, muting::Muting};
+use super::{AlertId, Owed, Slot, State, Subject, lane::Place, muting::Muting};
 use crate::{api::TargetKey, clock::Moment};
 
 /// Alerts, groups and timers looked at in one call of [`State::tick`].
@@ -74,6 +74,28 @@ impl State {
         self.trim(0);
         let rung = self.desk.lanes.ring(now.mono, BOUND);
         (owed, self.names_of(&rung))
+    }
+
+    /// Something became of this entry and of no other: keeps what depends on it in line. `ended`: an attempt did.
+    pub(super) fn rearrange_entry(&mut self, slot: Slot, ended: bool) {
+        let Some(id) = slot.subject.alert() else {
+            self.rearrange(slot.subject, ended);
+            return;
+        };
+        let Some(held) = self.alerts.get_mut(&id) else { return };
+        if let Some(at) = held.deadline_after(slot, &self.settings, self.start)
+            && held.queued.is_none_or(|queued| at < queued)
+        {
+            held.queued = Some(at);
+            self.deadlines.push(at, id.into());
+        }
+        debug_assert!(
+            held.deadline(&self.settings, self.start).is_none_or(|at| held.queued <= Some(at)),
+            "nothing is due before the timetable says so"
+        );
+        if ended {
+            self.retire(id);
+        }
     }
 
     fn pass(&mut self, id: AlertId, now: Moment, owed: &mut Owed) {

@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    AlertId, AlertRecord, Phase, RouteId, Settings,
+    AlertId, AlertRecord, Phase, RouteId, Settings, Slot,
     fallback::{Turn, turn},
     lane::Place,
-    link::{Link, Member},
+    link::Link,
     mute::Mutes,
-    told::{Says, Told},
+    told::Says,
     view::Shown,
 };
 use crate::{
@@ -271,34 +271,59 @@ impl Held {
         own.into_iter().chain(links).min()
     }
 
+    /// The same where only this slot's entry changed: what the others wait for is in the timetable. It costs
+    /// the same however many targets the alert has.
+    pub(super) fn deadline_after(
+        &self,
+        slot: Slot,
+        settings: &Settings,
+        start: Start,
+    ) -> Option<Timestamp> {
+        // Elsewhere one entry decides for others: it was the last to be settled, or whose turn it is.
+        let alone =
+            |link: &&Link| link.route == slot.route && link.delivery.terms.fallback.is_none();
+        let link = self.links.iter().find(alone);
+        let listed = self.phase == Phase::Firing && self.queued.is_some();
+        match (link, self.says()) {
+            (Some(link), Some(says)) if listed => {
+                let at = link.delivery.find(slot.target)?;
+                self.entry_deadline(link, says, at)
+            }
+            _ => self.deadline(settings, start),
+        }
+    }
+
     /// When the first of a link's entries repeats or is given up.
     fn link_deadline(&self, link: &Link, says: Says) -> Option<Timestamp> {
+        let entries = 0..link.told.len();
+        entries.filter_map(|at| self.entry_deadline(link, says, at)).min()
+    }
+
+    /// When an entry of a link repeats or is given up.
+    fn entry_deadline(&self, link: &Link, says: Says, at: usize) -> Option<Timestamp> {
+        let (member, told) = (&link.delivery.members[at], &link.told[at]);
         let repeat = link.delivery.terms.repeat_interval;
-        let of = |(at, (member, told)): (usize, (&Member, &Told))| {
-            let muted = link.muted.any() || link.delivery.mutes(member);
-            if muted || member.needs_every() || told.place == Place::InFlight {
-                return None;
-            }
-            let begin = match turn((&link.delivery, &link.told, at), Some((says, self.changed_at)))
-            {
-                Turn::Now => Timestamp::MIN,
-                Turn::At(begin) => begin,
-                Turn::Never => return None,
-            };
-            if told.place == Place::Idle && !told.owes_change(says, link.matches) {
-                // What is noticed already comes up again when it is confirmed.
-                let counts = link.matches && self.unconfirmed == 0;
-                let again = told.repeat_at(says, repeat).filter(|_| counts);
-                return again.map(|at| at.max(begin));
-            }
-            let lettered = says.status == Status::Firing && told.is_dead_lettered(says.version);
-            if told.place == Place::Idle && begin > Timestamp::MIN && !lettered {
-                return Some(begin);
-            }
-            let since = told.owed_since(says, self.changed_at, repeat).max(begin);
-            (!lettered).then(|| later(since, member.recipient.limits.max_age))
+        let muted = link.muted.any() || link.delivery.mutes(member);
+        if muted || member.needs_every() || told.place == Place::InFlight {
+            return None;
+        }
+        let begin = match turn((&link.delivery, &link.told, at), Some((says, self.changed_at))) {
+            Turn::Now => Timestamp::MIN,
+            Turn::At(begin) => begin,
+            Turn::Never => return None,
         };
-        link.entries().enumerate().filter_map(of).min()
+        if told.place == Place::Idle && !told.owes_change(says, link.matches) {
+            // What is noticed already comes up again when it is confirmed.
+            let counts = link.matches && self.unconfirmed == 0;
+            let again = told.repeat_at(says, repeat).filter(|_| counts);
+            return again.map(|at| at.max(begin));
+        }
+        let lettered = says.status == Status::Firing && told.is_dead_lettered(says.version);
+        if told.place == Place::Idle && begin > Timestamp::MIN && !lettered {
+            return Some(begin);
+        }
+        let since = told.owed_since(says, self.changed_at, repeat).max(begin);
+        (!lettered).then(|| later(since, member.recipient.limits.max_age))
     }
 
     /// Whether nothing more is to be expected of the alert.

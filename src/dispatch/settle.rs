@@ -96,7 +96,7 @@ impl State {
             };
             Some((notification, ticket))
         });
-        self.rearrange(slot.subject, false);
+        self.rearrange_entry(slot, false);
         sent.flatten()
     }
 
@@ -113,7 +113,7 @@ impl State {
         if landed.is_some() {
             self.give_way(slot, now);
             self.bound_resolves(now);
-            self.rearrange(slot.subject, true);
+            self.rearrange_entry(slot, true);
         }
         let ended: Vec<Ended> = self.desk.log.ended.split_off(before);
         let known = self.desk.names.target_name(slot.target).is_some();
