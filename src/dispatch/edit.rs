@@ -258,6 +258,7 @@ impl State {
             told |= !kept && !link.told.iter().all(Told::is_unknown);
             kept
         });
+        links.reserve_exact(self.matched.len().saturating_sub(links.len()));
         for route in &self.matched {
             let Some(of) = self.desk.names.find_route(&route.key) else { continue };
             if let Some(delivery) = self.deliveries.get(&of)

@@ -239,8 +239,8 @@ impl Group {
     /// Looks at the turns that have come.
     pub(super) fn call(&mut self, now: Timestamp) {
         for line in &mut self.lines {
-            if line.group.call.is_some_and(|at| at <= now) {
-                line.group.call = None;
+            if line.group.call().is_some_and(|at| at <= now) {
+                line.group.call_at(None);
                 line.group.behind = true;
             }
         }
@@ -289,8 +289,8 @@ impl State {
         }
         for id in groups {
             let Some(group) = self.groups.get_mut(&id) else { continue };
-            for line in group.lines.iter_mut().filter(|line| line.group.call.is_some()) {
-                line.group.call = Some(now.wall);
+            for line in group.lines.iter_mut().filter(|line| line.group.call().is_some()) {
+                line.group.call_at(Some(now.wall));
             }
             self.schedule_group(id);
         }

@@ -68,7 +68,7 @@ impl State {
                 let (mut aside, call) =
                     group.aside(at, &present.members, &self.desk.open, now.wall);
                 aside.sort_unstable();
-                group.lines[at].group.call = call;
+                group.lines[at].group.call_at(call);
                 if !group.delivery.members[at].is_fallback()
                     && group.leave_out(at, &aside, &present.members)
                 {

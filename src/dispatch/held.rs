@@ -1,8 +1,11 @@
 //! One alert as held: its incidents, and what time does to it.
 
+mod past;
+
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use past::{Doubt, Past};
 
 use super::{
     AlertId, AlertRecord, Phase, RouteId, Settings, Slot,
@@ -39,9 +42,7 @@ pub(super) struct Held {
     incident_start: Timestamp,
     version: u32,
     pub(super) changed_at: Timestamp,
-    /// End of the last resolve that a sender sent.
-    last_end: Option<Timestamp>,
-    doubt: Option<Doubt>,
+    past: Option<Box<Past>>,
     /// Some route takes it, suspended ones included.
     pub(super) routed: bool,
     /// An earlier process accepted it, and no plan has been seen since.
@@ -52,8 +53,8 @@ pub(super) struct Held {
     pub(super) dirty: (bool, bool),
     /// Something is written about it.
     pub(super) on_disk: bool,
-    /// It stands among those that may be forgotten early, as having ended then.
-    pub(super) retired: Option<Timestamp>,
+    /// It stands among those that may be forgotten early, as having ended when it did.
+    pub(super) retired: bool,
     /// Why it is muted, all routes together: as the figures have it.
     pub(super) absent: Mutes,
     /// What it counts for in the memory.
@@ -61,13 +62,6 @@ pub(super) struct Held {
     pub(super) links: Vec<Link>,
     /// The earliest deadline in the queue.
     pub(super) queued: Option<Timestamp>,
-}
-
-/// The alert fires again, but with a start before its last end: perhaps a slower sender.
-#[derive(Debug)]
-struct Doubt {
-    until: Timestamp,
-    resolved: Arc<Alert>,
 }
 
 /// Since when nothing could be missed.
@@ -112,14 +106,13 @@ impl Held {
             incident_start: record.incident_start,
             version: record.version,
             changed_at: record.changed_at,
-            last_end: record.last_end,
-            doubt: record.doubt.map(|(until, resolved)| Doubt { until, resolved }),
+            past: Past::restore(record.last_end, record.doubt),
             routed: false,
             restored: false,
             unconfirmed: 0,
             dirty: (false, false),
             on_disk: false,
-            retired: None,
+            retired: false,
             absent: Mutes::default(),
             bytes: 0,
             links: Vec::new(),
@@ -138,15 +131,15 @@ impl Held {
             version: self.version,
             changed_at: self.changed_at,
             ended: self.ended,
-            last_end: self.last_end,
-            doubt: self.doubt.as_ref().map(|doubt| (doubt.until, doubt.resolved.clone())),
+            last_end: self.last_end(),
+            doubt: self.doubt().map(|doubt| (doubt.until, doubt.resolved.clone())),
         }
     }
 
     /// What targets should know; `None` while stale.
     pub(super) fn says(&self) -> Option<Says> {
         let status = match self.phase {
-            Phase::Firing if self.doubt.is_none() => Status::Firing,
+            Phase::Firing if self.doubt().is_none() => Status::Firing,
             Phase::Firing | Phase::Resolved => Status::Resolved,
             Phase::Stale => return None,
         };
@@ -196,7 +189,7 @@ impl Held {
 
     /// The alert that goes with [`Held::says`].
     pub(super) fn shown(&self) -> &Arc<Alert> {
-        self.doubt.as_ref().map_or(&self.alert, |doubt| &doubt.resolved)
+        self.doubt().map_or(&self.alert, |doubt| &doubt.resolved)
     }
 
     pub(super) fn incident_start(&self) -> Timestamp {
@@ -205,7 +198,7 @@ impl Held {
 
     /// What must be on disk of it beside its version: changes of texts and times alone are not written.
     pub(super) fn state(&self) -> (Phase, Source, Option<Timestamp>, Option<Timestamp>) {
-        (self.phase, self.source, self.last_end, self.doubt.as_ref().map(|doubt| doubt.until))
+        (self.phase, self.source, self.last_end(), self.doubt().map(|doubt| doubt.until))
     }
 
     /// It says something else than before.
@@ -224,12 +217,13 @@ impl Held {
             if self.phase != Phase::Resolved {
                 self.end(Phase::Resolved, now);
             }
-            self.last_end = self.last_end.max(Some(ends));
+            let past = self.past.get_or_insert_default();
+            past.last_end = past.last_end.max(Some(ends));
         } else if self.phase == Phase::Resolved {
             self.phase = Phase::Firing;
-            if self.last_end.is_some_and(|end| starts <= end) {
-                let until = later(now, CONFIRM);
-                self.doubt = Some(Doubt { until, resolved: self.alert.clone() });
+            if self.last_end().is_some_and(|end| starts <= end) {
+                let doubt = Doubt { until: later(now, CONFIRM), resolved: self.alert.clone() };
+                self.past.get_or_insert_default().doubt = Some(doubt);
             } else if starts > self.alert.ends_at {
                 self.incident = self.incident.saturating_add(1);
                 self.incident_start = starts;
@@ -249,8 +243,8 @@ impl Held {
                 self.end(phase, end);
                 return phase == Phase::Resolved;
             }
-            if self.doubt.as_ref().is_some_and(|doubt| doubt.until <= now) {
-                self.doubt = None;
+            if self.doubt().is_some_and(|doubt| doubt.until <= now) {
+                self.believe();
             }
         }
         false
@@ -261,7 +255,7 @@ impl Held {
         let own = match self.phase {
             Phase::Firing => {
                 let end = self.expiry(settings, start);
-                Some(self.doubt.as_ref().map_or(end, |doubt| doubt.until.min(end)))
+                Some(self.doubt().map_or(end, |doubt| doubt.until.min(end)))
             }
             Phase::Resolved => self.is_settled().then(|| later(self.ended, REMEMBER)),
             Phase::Stale => (!self.in_flight()).then(|| later(self.ended, REMEMBER_STALE)),
@@ -335,6 +329,11 @@ impl Held {
         }
     }
 
+    /// It still stands among those that may be forgotten early as having ended then.
+    pub(super) fn is_retired(&self, ended: Timestamp) -> bool {
+        self.retired && self.ended == ended
+    }
+
     /// It is over and may be forgotten before its time.
     pub(super) fn may_retire(&self) -> bool {
         match self.phase {
@@ -375,7 +374,22 @@ impl Held {
     fn end(&mut self, phase: Phase, now: Timestamp) {
         self.phase = phase;
         self.ended = now;
-        self.doubt = None;
+        self.believe();
+    }
+
+    fn last_end(&self) -> Option<Timestamp> {
+        self.past.as_ref()?.last_end
+    }
+
+    fn doubt(&self) -> Option<&Doubt> {
+        self.past.as_ref()?.doubt.as_ref()
+    }
+
+    /// What it says is doubted no more.
+    fn believe(&mut self) {
+        if let Some(past) = &mut self.past {
+            past.doubt = None;
+        }
     }
 
     /// When the alert ends if nobody mentions it: for v2 its end, but not before everyone had the

@@ -29,12 +29,18 @@ pub(super) struct GroupTold {
     pub(super) view: Option<Arc<View>>,
     /// Counts what was owed.
     pub(super) version: u32,
-    /// The state that an earlier process gave up.
-    lettered: Option<u64>,
     /// What it is owed is to be decided anew.
     pub(super) behind: bool,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few targets of few groups have.
+#[derive(Debug, Default)]
+struct Rare {
+    /// The state that an earlier process gave up.
+    lettered: Option<u64>,
     /// A fallback's next turn.
-    pub(super) call: Option<Timestamp>,
+    call: Option<Timestamp>,
 }
 
 // === impl Line ===
@@ -57,7 +63,10 @@ impl Line {
             Some(if doubted { Heard { what: Hearing::Unsure, ..heard } } else { heard })
         });
         let told = Told::restore_group(entry);
-        let group = GroupTold { heard, lettered: entry.dead_lettered, ..GroupTold::default() };
+        let lettered = entry.dead_lettered.is_some();
+        let rare = Rare { lettered: entry.dead_lettered, call: None };
+        let rare = lettered.then(|| Box::new(rare));
+        let group = GroupTold { heard, rare, ..GroupTold::default() };
         Self { told, group }
     }
 
@@ -91,9 +100,9 @@ impl Line {
     }
 
     pub(super) fn lettered(&self) -> Option<u64> {
-        let GroupTold { view, version, lettered, .. } = &self.group;
+        let GroupTold { view, version, rare, .. } = &self.group;
         let given_up = view.as_ref().filter(|_| self.told.is_dead_lettered(*version));
-        given_up.map(|view| view.state).or(*lettered)
+        given_up.map(|view| view.state).or_else(|| rare.as_ref()?.lettered)
     }
 
     pub(super) fn is_known(&self) -> bool {
@@ -111,7 +120,7 @@ impl GroupTold {
     /// Another state is owed, or nothing.
     pub(super) fn owe(&mut self, view: Option<View>, resumed_at: Timestamp, told: &mut Told) {
         self.version = self.version.saturating_add(1);
-        let lettered = self.lettered.take();
+        let lettered = self.rare.as_mut().and_then(|rare| rare.lettered.take());
         self.view = view.map(|view| {
             if lettered == Some(view.state) {
                 told.dead_letter(self.version);
@@ -119,6 +128,17 @@ impl GroupTold {
             let changed_at = view.changed_at.max(resumed_at);
             Arc::new(View { changed_at, ..view })
         });
+    }
+
+    /// A fallback's next turn.
+    pub(super) fn call(&self) -> Option<Timestamp> {
+        self.rare.as_ref()?.call
+    }
+
+    pub(super) fn call_at(&mut self, at: Option<Timestamp>) {
+        if self.call() != at {
+            self.rare.get_or_insert_default().call = at;
+        }
     }
 
     /// If something is owed, that is to be decided anew.

@@ -90,7 +90,7 @@ impl State {
         let group = Group::new(route, labels.clone(), delivery);
         self.last_id += 1;
         let id = GroupId(self.last_id);
-        self.groups.insert(id, group);
+        self.groups.insert(id, Box::new(group));
         self.group_index.insert((route, labels), id);
         self.weigh_group(id);
         Some(id)

@@ -15,7 +15,6 @@ use super::{
     entry::Entry,
     fallback::Turn,
     group::Group,
-    held::Held,
     lane::Place,
     line::Line,
     link::{Delivery, Member},
@@ -77,7 +76,7 @@ impl State {
         now: Moment,
     ) -> (Vec<GroupId>, Vec<GroupId>) {
         self.grouped = grouped;
-        let differs = |(id, group): (&GroupId, &Group)| {
+        let differs = |(id, group): (&GroupId, &Box<Group>)| {
             let delivery = self.grouped.get(&group.route);
             let same = delivery.is_some_and(|delivery| Arc::ptr_eq(delivery, &group.delivery));
             (!same).then_some(*id)
@@ -230,7 +229,7 @@ impl State {
 
     /// What a target may believe to fire.
     fn left_open(&self, group: &Group, line: &Line) -> Option<Content> {
-        let shown = |alert| self.alerts.get(&alert).and_then(|held: &Held| held.show(alert, false));
+        let shown = |alert| self.alerts.get(&alert).and_then(|held| held.show(alert, false));
         let members = Roll::new(line.group.heard.open().filter_map(shown).collect());
         let view = View::new(&members.into(), Box::default(), NotificationReason::NewAlerts)?;
         let version = line.group.version;

@@ -50,7 +50,9 @@ impl Restoring {
         let Self { state, deliveries, .. } = self;
         let version = record.version;
         let mut held = Held::restore(record);
-        for RouteTold { route, entries } in told.unwrap_or_default().routes {
+        let routes = told.unwrap_or_default().routes;
+        held.links.reserve_exact(routes.len());
+        for RouteTold { route, entries } in routes {
             let link = state.restore_link(&route, entries, version, deliveries);
             held.links.push(link);
         }
@@ -61,7 +63,7 @@ impl Restoring {
         }
         state.quota.moved(&held.alert.labels, None, Some(held.phase));
         state.index.insert(held.alert.labels.clone(), id);
-        state.alerts.insert(id, held);
+        state.alerts.insert(id, Box::new(held));
         state.last_id = state.last_id.max(id.0);
         state.weigh(id);
         state.schedule(id);
@@ -83,11 +85,11 @@ impl Restoring {
         let whom = entries.iter().map(|(target, entry)| (*target, &entry.target, &entry.uid));
         let delivery = provisional(deliveries, (route, &record.route), whom);
         let nobody = provisional(deliveries, (route, &record.route), std::iter::empty());
-        let mut group = Group::new(route, record.labels.clone(), &delivery);
+        let mut group = Box::new(Group::new(route, record.labels.clone(), &delivery));
         (group.flushed_at, group.left_at, group.on_disk) =
             (record.flushed_at, record.left_at, true);
         let alerts = &mut state.alerts;
-        let version = |alert: AlertId| alerts.get(&alert).map(Held::version);
+        let version = |alert: AlertId| alerts.get(&alert).map(|held| held.version());
         let line = |(_, entry): &(TargetId, &GroupEntry)| Line::restore(entry, version);
         group.lines = entries.iter().map(line).collect();
         let heard = record.entries.iter().flat_map(|entry| entry.heard.iter());

@@ -4,15 +4,15 @@ use super::{AlertId, GroupId, Phase, State, held::Held, line::Line, link::Link};
 use crate::alert::Alert;
 
 /// What an alert takes beside its texts: its place in the books.
-const FIXED: usize = 768;
+pub(super) const FIXED: usize = 512;
 /// What a set of labels takes beside its texts.
 const SET: usize = 48;
-/// What is kept of one target: an entry of the log, a place in a queue.
-const ENTRY: usize = 112;
+/// What is kept of one target: an entry of the log, a place in a queue. Also what an alert takes on a route.
+pub(super) const ENTRY: usize = 112;
 /// What a group takes beside its labels: its place in the books.
-pub(super) const GROUP: usize = 448;
+pub(super) const GROUP: usize = 400;
 /// What is kept of one target of a group.
-pub(super) const LINE: usize = 224;
+pub(super) const LINE: usize = 176;
 /// What is kept of one member of a group by each target that heard of it.
 pub(super) const HEARD: usize = 32;
 /// What an alert takes where a route's inhibition rules have a place for it.
@@ -113,21 +113,19 @@ impl State {
         let max_bytes = self.settings.max_bytes;
         if self.retired.len() > max_alerts.max(1_024) {
             let alerts = &self.alerts;
-            self.retired.retain(|(id, ended)| {
-                alerts.get(id).is_some_and(|held| held.retired == Some(*ended))
-            });
+            self.retired
+                .retain(|(id, ended)| alerts.get(id).is_some_and(|held| held.is_retired(*ended)));
         }
         while self.retired.len() > max_alerts || self.taken() + bytes > max_bytes {
             let Some((id, ended)) = self.retired.pop_front() else { break };
-            let Some(held) = self.alerts.get_mut(&id).filter(|held| held.retired == Some(ended))
-            else {
+            let Some(held) = self.alerts.get_mut(&id).filter(|held| held.is_retired(ended)) else {
                 continue;
             };
             if held.may_retire() {
                 self.counts.dropped += u64::from(held.phase == Phase::Stale && held.is_open());
                 self.forget(id);
             } else {
-                held.retired = None;
+                held.retired = false;
             }
         }
         let Self { deadlines, alerts, groups, desk, .. } = self;

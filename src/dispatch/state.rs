@@ -47,11 +47,13 @@ pub struct State {
     pub(super) deliveries: HashMap<RouteId, Arc<Delivery>>,
     /// Suspended routes with a target that needs every transition.
     pub(super) muted: Vec<(Arc<Route>, RouteId)>,
-    pub(super) alerts: HashMap<AlertId, Held>,
+    /// Boxed, as the groups are: a table has room for up to twice what is in it, and makes another one
+    /// of double the size to grow.
+    pub(super) alerts: HashMap<AlertId, Box<Held>>,
     pub(super) index: HashMap<Labels, AlertId>,
     /// The part of each plan's route that is told in groups; see [`Group`].
     pub(super) grouped: HashMap<RouteId, Arc<Delivery>>,
-    pub(super) groups: HashMap<GroupId, Group>,
+    pub(super) groups: HashMap<GroupId, Box<Group>>,
     pub(super) group_index: HashMap<(RouteId, Labels), GroupId>,
     /// Groups that alerts may leave after a change of the configuration.
     pub(super) loose: Vec<GroupId>,
@@ -185,7 +187,7 @@ impl State {
         let labels = alert.labels.clone();
         self.index.insert(labels.clone(), id);
         self.quota.moved(&labels, None, Some(Phase::Firing));
-        self.alerts.insert(id, Held::new(alert, source, now.wall));
+        self.alerts.insert(id, Box::new(Held::new(alert, source, now.wall)));
         self.counts.firing += 1;
         self.note_new(id, &labels);
         self.connect(id, now, true);
@@ -223,7 +225,7 @@ impl State {
             *of(&mut self.counts, state.0) -= 1;
             *of(&mut self.counts, held.phase) += 1;
             self.quota.moved(&held.alert.labels, Some(state.0), Some(held.phase));
-            held.retired = None;
+            held.retired = false;
         }
         let said = was.as_ref().map(|was| was.says);
         let changed = match (said, held.says()) {
@@ -274,10 +276,10 @@ impl State {
     /// Notes that an alert may be forgotten early, if so.
     pub(super) fn retire(&mut self, id: AlertId) {
         if let Some(held) = self.alerts.get_mut(&id)
-            && held.retired.is_none()
+            && !held.retired
             && held.may_retire()
         {
-            held.retired = Some(held.ended);
+            held.retired = true;
             self.retired.push_back((id, held.ended));
         }
     }

@@ -7,7 +7,8 @@ const MIB: usize = 1024 * 1024;
 /// Bounds of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Memory for pages of the file, in bytes.
+    /// Memory for pages of the file, in bytes. Facts are written in the order of their ids and read once at
+    /// start, so that a few pages are all that is asked for again.
     pub cache_bytes: usize,
     /// Bytes that may wait to be written before new facts are refused.
     pub max_pending: usize,
@@ -38,7 +39,7 @@ impl Settings {
     #[must_use]
     pub fn for_memory(limit: usize) -> Self {
         Self {
-            cache_bytes: (limit / 16).clamp(4 * MIB, 64 * MIB),
+            cache_bytes: (limit / 32).clamp(4 * MIB, 16 * MIB),
             max_pending: (limit / 16).clamp(4 * MIB, 64 * MIB),
             queue_bytes: 4096 * MIB as u64,
             dead_letter_bytes: 64 * MIB as u64,
