@@ -91,6 +91,7 @@ mod state;
 mod sweep;
 mod ticket;
 mod told;
+mod turned;
 mod view;
 mod visit;
 

@@ -1,21 +1,15 @@
 //! What a change of configuration does to the alerts that it concerns.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
-
-use hashbrown::HashMap;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
-    AlertId, Owed, Plan, Recipient, RouteId, RouteTerms, Slot, State, Why,
+    AlertId, Owed, Plan, RouteId, Slot, State, Why,
     entry::{Desk, Entry},
     fallback::Turn,
     held::Held,
     lane::Place,
     leaving::Leaving,
-    link::{Delivery, Joining, Link, Member, Regulars},
+    link::{Joining, Link, Member},
     mute::Mutes,
     notice::Content,
     regroup::Moved,
@@ -25,8 +19,6 @@ use crate::{api::RouteKey, clock::Moment, routing::Route};
 
 /// Beyond so many changed routes every alert is looked at: that is cheaper.
 const FEW: usize = 64;
-
-type Deliveries = HashMap<RouteId, Arc<Delivery>>;
 
 /// The difference between two plans.
 struct Edit {
@@ -40,15 +32,19 @@ struct Edit {
 // === impl State ===
 
 impl State {
-    /// Replaces routes and recipients. The plan must be complete: what it leaves out comes to its end.
+    /// Replaces routes and recipients. The plan must be complete: what it leaves out comes to its end. The
+    /// work follows the routes that changed, and the alerts that are on them.
     pub fn reconfigure(&mut self, plan: Arc<Plan>, now: Moment) -> Owed {
-        let (deliveries, grouped) = self.compile(&plan);
-        let mut edit = Edit::between((&self.plan, &self.deliveries), (&plan, &deliveries));
+        let turned = self.compile(&plan);
+        let routes = plan.table.changes_since(&self.plan.table);
+        let changed: Vec<RouteId> = turned.iter().map(|route| route.id).collect();
+        // Before the first plan there may be names of an earlier process.
+        let left = self.deliveries.is_empty() || turned.iter().any(|route| self.leaves(route));
         self.plan = plan;
-        self.deliveries = deliveries;
+        let (deliveries, changed_groups) = self.turn_routes(turned, now);
+        let mut edit = Edit { deliveries, routes };
         self.muted = self.find_muted();
-        let changed = self.reshape(grouped, now);
-        edit.deliveries.extend(self.follow_mutes(now));
+        edit.deliveries.extend(self.follow_mutes(&changed, now));
         let concerned = self.alerts.iter().filter(|(_, held)| edit.concerns(held));
         let mut concerned: Vec<AlertId> = concerned.map(|(id, _)| *id).collect();
         concerned.sort_unstable();
@@ -59,76 +55,12 @@ impl State {
         }
         self.depart_stale();
         owed.append(self.settle_mutes(now));
-        self.review_groups(changed, now, &mut owed);
+        self.review_groups(changed_groups, now, &mut owed);
         self.bound_resolves(now);
-        self.forget_names();
+        if left {
+            self.forget_names();
+        }
         owed
-    }
-
-    /// The plan in numbers, what is told alert by alert and what is told in groups; what did not change
-    /// stays the same allocation.
-    fn compile(&mut self, plan: &Plan) -> (Deliveries, Deliveries) {
-        let with_groups = self.routes_with_groups();
-        let Desk { names, lanes, .. } = &mut self.desk;
-        let mut deliveries = HashMap::with_capacity(plan.routes.len());
-        let mut grouped = HashMap::new();
-        for (key, (terms, recipients)) in &plan.routes {
-            let id = names.route(key);
-            let members = recipients.iter().map(|recipient| {
-                let id = names.target(&recipient.target);
-                lanes.open(id);
-                Member { id, recipient: recipient.clone() }
-            });
-            let members: Vec<Member> = members.collect();
-            let regulars = Regulars::of(terms, &members);
-            let (every, others): (Vec<_>, Vec<_>) =
-                members.into_iter().partition(Member::needs_every);
-            let put = |into: &mut Deliveries, before: &Deliveries, members| {
-                let new = Delivery::new(key.clone(), terms.clone(), members);
-                let new = Delivery { regulars: regulars.clone(), ..new };
-                let same = before.get(&id).filter(|old| old.equals(&new));
-                into.insert(id, same.cloned().unwrap_or_else(|| Arc::new(new)));
-            };
-            if terms.grouping.is_some() || with_groups.contains(&id) {
-                put(&mut grouped, &self.grouped, others.clone());
-            }
-            let alone = if terms.grouping.is_some() { every } else { [every, others].concat() };
-            put(&mut deliveries, &self.deliveries, alone);
-        }
-        for key in plan.kept.iter().filter(|key| !plan.routes.contains_key(key)) {
-            let id = self.desk.names.route(key);
-            deliveries.insert(id, self.mute((id, key), plan));
-            grouped.extend(self.mute_groups((id, key), plan).map(|delivery| (id, delivery)));
-        }
-        (deliveries, grouped)
-    }
-
-    /// A route that can't be used at present, with whom it reached and who still exists.
-    fn mute(&self, (id, key): (RouteId, &RouteKey), plan: &Plan) -> Arc<Delivery> {
-        let exists = |member: &&Member| {
-            let Recipient { target, uid, .. } = &member.recipient;
-            plan.uid(target) == Some(uid)
-        };
-        let old = self.deliveries.get(&id);
-        let mut known = BTreeMap::new();
-        let mut know = |members: &[Member]| {
-            known.extend(members.iter().filter(exists).map(|member| (member.id, member.clone())));
-        };
-        match old {
-            Some(old) => know(&old.members),
-            // Nobody but the log can tell whom it reached.
-            None => self
-                .alerts
-                .values()
-                .flat_map(|held| &held.links)
-                .filter(|link| link.route == id)
-                .for_each(|link| know(&link.delivery.members)),
-        }
-        let never = || RouteTerms { repeat_interval: Duration::MAX, ..RouteTerms::default() };
-        let terms = old.map_or_else(never, |old| old.terms.clone());
-        let terms = RouteTerms { suspended: true, ..terms };
-        let new = Delivery::new(key.clone(), terms, known.into_values().collect());
-        old.filter(|old| old.equals(&new)).cloned().unwrap_or_else(|| Arc::new(new))
     }
 
     fn find_muted(&self) -> Vec<(Arc<Route>, RouteId)> {
@@ -353,19 +285,6 @@ impl Link {
 // === impl Edit ===
 
 impl Edit {
-    fn between(
-        (old, before): (&Plan, &HashMap<RouteId, Arc<Delivery>>),
-        (new, after): (&Plan, &HashMap<RouteId, Arc<Delivery>>),
-    ) -> Self {
-        let same = |id: &RouteId| match (before.get(id), after.get(id)) {
-            (Some(before), Some(after)) => Arc::ptr_eq(before, after),
-            _ => false,
-        };
-        let deliveries = before.keys().chain(after.keys()).filter(|id| !same(id)).copied();
-        let routes = new.table.changes_since(&old.table);
-        Self { deliveries: deliveries.collect(), routes }
-    }
-
     /// Whether the alert may be routed, or told, otherwise than before.
     fn concerns(&self, held: &Held) -> bool {
         held.restored

@@ -28,20 +28,27 @@ struct Watch {
 // === impl Timetable ===
 
 impl Timetable {
-    /// Takes over the hours of all routes.
+    /// Takes over the hours of routes that changed; `None`: the route is no more.
     pub(super) fn follow<'a>(
         &mut self,
-        all: impl Iterator<Item = (RouteId, &'a Arc<Hours>)>,
+        changed: impl Iterator<Item = (RouteId, Option<&'a Arc<Hours>>)>,
         now: Timestamp,
     ) {
-        let mut before = std::mem::take(&mut self.routes);
-        for (route, hours) in all.filter(|(_, hours)| ***hours != Hours::default()) {
-            let same = before.remove(&route).filter(|watch| watch.hours == *hours);
-            let watch = same.unwrap_or_else(|| Watch::new(hours.clone(), now));
-            self.routes.insert(route, watch);
+        for (route, hours) in changed {
+            let hours = hours.filter(|hours| ***hours != Hours::default());
+            let old = self.routes.get(&route);
+            if old.map(|watch| &watch.hours) == hours {
+                continue;
+            }
+            if let Some(at) = self.routes.remove(&route).and_then(|watch| watch.next) {
+                self.due.remove(&(at, route));
+            }
+            if let Some(hours) = hours {
+                let watch = Watch::new(hours.clone(), now);
+                self.due.extend(watch.next.map(|at| (at, route)));
+                self.routes.insert(route, watch);
+            }
         }
-        let due = |(route, watch): (&RouteId, &Watch)| watch.next.map(|at| (at, *route));
-        self.due = self.routes.iter().filter_map(due).collect();
     }
 
     /// Whether the route notifies at present.

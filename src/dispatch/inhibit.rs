@@ -59,31 +59,30 @@ struct Place {
 // === impl Inhibition ===
 
 impl Inhibition {
-    /// Takes over the rules of all routes. Returns the routes that have new ones: if there are any, all firing
-    /// alerts are to be given to [`Inhibition::fires`], and those on these routes to [`Inhibition::join`].
+    /// Takes over the rules of routes that changed; `None`: the route is no more. Returns those that have new
+    /// rules: if there are any, all firing alerts are to be given to [`Inhibition::fires`], and those on these
+    /// routes to [`Inhibition::join`].
     pub(super) fn follow<'a>(
         &mut self,
-        all: impl Iterator<Item = (RouteId, &'a Arc<[InhibitRule]>)>,
+        changed: impl Iterator<Item = (RouteId, Option<&'a Arc<[InhibitRule]>>)>,
     ) -> Vec<RouteId> {
-        let mut before = std::mem::take(&mut self.routes);
         let mut new = Vec::new();
-        for (route, rules) in all.filter(|(_, rules)| !rules.is_empty()) {
-            if before.get(&route).is_some_and(|old| old.rules == *rules) {
-                self.routes.extend(before.remove_entry(&route));
-            } else {
-                new.push((route, rules.clone()));
+        for (route, rules) in changed {
+            let rules = rules.filter(|rules| !rules.is_empty());
+            if self.routes.get(&route).map(|of| &of.rules) == rules {
+                continue;
+            }
+            for id in self.routes.remove(&route).into_iter().flat_map(|old| old.ids) {
+                self.rules.remove(&id);
+                self.sources.remove(id);
+            }
+            if let Some(rules) = rules {
+                let ids = rules.iter().map(|rule| self.add(rule)).collect();
+                self.routes.insert(route, RulesOf { rules: rules.clone(), ids });
+                new.push(route);
             }
         }
-        for id in before.into_values().flat_map(|old| old.ids) {
-            self.rules.remove(&id);
-            self.sources.remove(id);
-        }
-        let routes = new.iter().map(|(route, _)| *route).collect();
-        for (route, rules) in new {
-            let ids = rules.iter().map(|rule| self.add(rule)).collect();
-            self.routes.insert(route, RulesOf { rules, ids });
-        }
-        routes
+        new
     }
 
     /// The alert fires. Alerts that may be kept quiet by it are added to `touched`.

@@ -238,12 +238,15 @@ impl State {
         }
     }
 
-    /// Takes over the hours and rules of the plan. Returns the routes whose rules are new.
-    pub(super) fn follow_mutes(&mut self, now: Moment) -> Vec<RouteId> {
-        let terms = || self.deliveries.iter().map(|(id, delivery)| (*id, &delivery.terms));
+    /// Takes over the hours and rules of the routes that changed. Returns those whose rules are new.
+    pub(super) fn follow_mutes(&mut self, changed: &[RouteId], now: Moment) -> Vec<RouteId> {
+        let terms = || {
+            let terms = |id| self.deliveries.get(id).map(|delivery| &delivery.terms);
+            changed.iter().map(move |id| (*id, terms(id)))
+        };
         let Muting { inhibition, hours, suspended, touched, .. } = &mut self.muting;
-        hours.follow(terms().map(|(id, terms)| (id, &terms.hours)), now.wall);
-        let new = inhibition.follow(terms().map(|(id, terms)| (id, &terms.inhibit)));
+        hours.follow(terms().map(|(id, terms)| (id, terms.map(|it| &it.hours))), now.wall);
+        let new = inhibition.follow(terms().map(|(id, terms)| (id, terms.map(|it| &it.inhibit))));
         *suspended = self.plan.table.suspended().cloned().collect();
         if !new.is_empty() {
             let fires = |held: &Held| held.phase == Phase::Firing;

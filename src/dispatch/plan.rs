@@ -1,25 +1,30 @@
 //! Who is told: the routes and their recipients, as dispatch needs them.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use super::Why;
 use crate::{
     api::{QueueLimit, RouteKey, Semantics, TargetKey},
+    persistent::{Map, Set},
     routing::{Grouping, Hours, InhibitRule, RouteTable},
 };
 
-/// Routes and recipients; built from one registry snapshot, never changed.
-#[derive(Debug, Default)]
+/// Routes and recipients of one registry snapshot. A clone shares everything, and what is then changed in it
+/// costs as much as changes: the next plan is made of the one before.
+#[derive(Clone, Debug, Default)]
 pub struct Plan {
     pub(super) table: Arc<RouteTable>,
-    pub(super) routes: HashMap<RouteKey, (RouteTerms, Vec<Recipient>)>,
-    pub(super) kept: HashSet<RouteKey>,
-    targets: HashMap<TargetKey, Arc<str>>,
-    forbidden: HashSet<(RouteKey, TargetKey)>,
+    pub(super) routes: Map<RouteKey, Arc<OnRoute>>,
+    pub(super) kept: Set<RouteKey>,
+    targets: Map<TargetKey, Arc<str>>,
+    forbidden: Map<RouteKey, Set<TargetKey>>,
+}
+
+/// A route as it is told.
+#[derive(Debug, PartialEq)]
+pub(super) struct OnRoute {
+    pub(super) terms: RouteTerms,
+    pub(super) recipients: Vec<Recipient>,
 }
 
 /// What a route demands for all its recipients.
@@ -110,6 +115,12 @@ impl Plan {
         Self { table, ..Self::default() }
     }
 
+    /// The same routes and recipients over another table: to be brought in line with it.
+    #[must_use]
+    pub fn over(&self, table: Arc<RouteTable>) -> Self {
+        Self { table, ..self.clone() }
+    }
+
     /// Adds an accepted route with everyone it reaches, suspended ones included. A suspended
     /// route must be added too: what it told before is kept only while the plan names it.
     pub fn add(&mut self, route: RouteKey, terms: RouteTerms, mut recipients: Vec<Recipient>) {
@@ -118,13 +129,25 @@ impl Plan {
         for Recipient { target, uid, .. } in &recipients {
             self.exists(target.clone(), uid.clone());
         }
-        self.routes.insert(route, (terms, recipients));
+        self.routes.insert(route, Arc::new(OnRoute { terms, recipients }));
     }
 
     /// Says that a route exists but can't be used at present: it is muted with the recipients that it
     /// had, as if it were suspended, until a plan adds it or leaves it out.
     pub fn keep(&mut self, route: RouteKey) {
         self.kept.insert(route);
+    }
+
+    /// Forgets what was said about a route.
+    pub fn forget_route(&mut self, route: &RouteKey) {
+        self.routes.remove(route);
+        self.kept.remove(route);
+        self.forbidden.remove(route);
+    }
+
+    /// Forgets that a target exists.
+    pub fn forget_target(&mut self, target: &TargetKey) {
+        self.targets.remove(target);
     }
 
     /// Says that a target exists, whether or not a route reaches it: one that leaves a route is said
@@ -135,7 +158,11 @@ impl Plan {
 
     /// Says that the target does not admit the route that names it (any more).
     pub fn forbid(&mut self, route: RouteKey, target: TargetKey) {
-        self.forbidden.insert((route, target));
+        if let Some(targets) = self.forbidden.get_mut(&route) {
+            targets.insert(target);
+        } else {
+            self.forbidden.insert(route, [target].into_iter().collect());
+        }
     }
 
     /// UID of the target of that name.
@@ -150,7 +177,7 @@ impl Plan {
             Why::RouteDeleted
         } else if self.targets.get(target).is_none_or(|known| known != uid) {
             Why::TargetDeleted
-        } else if self.forbidden.contains(&(route.clone(), target.clone())) {
+        } else if self.forbidden.get(route).is_some_and(|targets| targets.contains(target)) {
             Why::NotPermitted
         } else {
             Why::TargetRemoved

@@ -37,7 +37,9 @@ impl<T: Transport> Shared<T> {
         }
         let now = Moment::now();
         let mut desk = self.desk();
-        let plan = Arc::new(recipients(&snapshot, &mut desk.limits));
+        let Desk { plan, snapshot: before, limits, .. } = &mut *desk;
+        *plan = Arc::new(recipients(plan, (before, &snapshot), limits));
+        let plan = plan.clone();
         let turns = Turns::between(&desk.snapshot, &snapshot);
         let owed = desk.state.reconfigure(plan, now);
         // Asks what waits on disk, so before any of it is dropped.
@@ -132,17 +134,12 @@ impl<T: Transport> Shared<T> {
 impl Turns {
     fn between(before: &Snapshot, after: &Snapshot) -> Self {
         let mut turns = Self::default();
-        if Arc::ptr_eq(&before.targets, &after.targets) {
-            return turns;
-        }
-        for (key, entry) in after.targets.iter() {
-            let TargetEntry::Accepted(new) = entry else { continue };
-            let Some(old) = before.targets.get(key) else { continue };
+        for change in after.targets.changes_since(&before.targets, TargetEntry::is) {
+            let key = change.key;
+            let Some(TargetEntry::Accepted(new)) = change.after else { continue };
+            let Some(old) = change.before else { continue };
             match old {
                 TargetEntry::Accepted(old) => {
-                    if Arc::ptr_eq(old, new) {
-                        continue;
-                    }
                     if old.suspended() && !new.suspended() {
                         turns.resumed.push(key.clone());
                     }

@@ -24,7 +24,7 @@ use crate::{
     alert::Member,
     api::TargetKey,
     clock::Moment,
-    dispatch::{Counts, Owed, State},
+    dispatch::{Counts, Owed, Plan, State},
     registry::Snapshot,
     store::{Op, Seq},
 };
@@ -56,6 +56,8 @@ pub(super) struct Desk {
     pub(super) state: State,
     /// The picture that `state` was last configured with; incomplete before the first time.
     pub(super) snapshot: Arc<Snapshot>,
+    /// What was made of that picture.
+    pub(super) plan: Arc<Plan>,
     /// Alerts that nobody is told of before what was submitted with them is on disk, in order.
     pending: VecDeque<(Seq, Owed)>,
     /// The last submission, and the last one that senders wait for.
@@ -86,6 +88,7 @@ impl Desk {
         Self {
             state,
             snapshot: Arc::default(),
+            plan: Arc::default(),
             pending: VecDeque::new(),
             last: Seq::default(),
             accepted: Seq::default(),

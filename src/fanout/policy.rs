@@ -60,12 +60,22 @@ fn nobody_is_well(route: &ResolvedRoute) -> bool {
     route.targets.len() >= 2 && !route.targets.iter().any(well)
 }
 
-/// Routes and recipients as dispatch needs them. A named target that is not usable at present is
-/// held like a suspended one, so that what it was told is not forgotten; so is a route that is not
-/// accepted at present.
-pub(crate) fn recipients(snapshot: &Snapshot, last: &mut LastLimits) -> Plan {
-    let mut plan = Plan::new(snapshot.table.clone());
-    for (key, entry) in snapshot.targets.iter() {
+/// Routes and recipients as dispatch needs them: those of `plan`, which was made from `before`, brought in line
+/// with `after`. A named target that is not usable at present is held like a suspended one, so that what it was
+/// told is not forgotten; so is a route that is not accepted at present.
+pub(crate) fn recipients(
+    plan: &Plan,
+    (before, after): (&Snapshot, &Snapshot),
+    last: &mut LastLimits,
+) -> Plan {
+    let mut plan = plan.over(after.table.clone());
+    for change in after.targets.changes_since(&before.targets, TargetEntry::is) {
+        let key = change.key;
+        let Some(entry) = change.after else {
+            plan.forget_target(key);
+            last.remove(key);
+            continue;
+        };
         plan.exists(key.clone(), uid(entry).clone());
         let known = match entry {
             TargetEntry::Accepted(target) => Some((&target.policy, &target.health)),
@@ -75,20 +85,24 @@ pub(crate) fn recipients(snapshot: &Snapshot, last: &mut LastLimits) -> Plan {
         };
         if let Some(known) = known {
             last.insert(key.clone(), (uid(entry).clone(), limits(known)));
+        } else if last.get(key).is_some_and(|(uid_then, _)| uid(entry) != uid_then) {
+            last.remove(key);
         }
     }
-    last.retain(|key, (uid_then, _)| {
-        snapshot.targets.get(key).is_some_and(|entry| uid(entry) == uid_then)
-    });
-    for (key, entry) in snapshot.routes.iter() {
-        let RouteEntry::Accepted(resolved) = entry else {
-            plan.keep(key.clone());
-            continue;
-        };
-        plan.add(key.clone(), terms(&resolved.route), of_route(resolved, snapshot, last));
-        for unresolved in &resolved.unresolved {
-            if unresolved.reason == Reason::TargetNotPermitted {
-                plan.forbid(key.clone(), unresolved.key.clone());
+    // A route is resolved anew whenever something of a target changed that it names or selects.
+    for change in after.routes.changes_since(&before.routes, RouteEntry::is) {
+        let key = change.key;
+        plan.forget_route(key);
+        match change.after {
+            None => {}
+            Some(RouteEntry::Rejected(_)) => plan.keep(key.clone()),
+            Some(RouteEntry::Accepted(resolved)) => {
+                plan.add(key.clone(), terms(&resolved.route), of_route(resolved, after, last));
+                for unresolved in &resolved.unresolved {
+                    if unresolved.reason == Reason::TargetNotPermitted {
+                        plan.forbid(key.clone(), unresolved.key.clone());
+                    }
+                }
             }
         }
     }

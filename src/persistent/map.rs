@@ -354,6 +354,11 @@ impl<K> Set<K> {
 }
 
 impl<K: Clone + Ord> Set<K> {
+    /// Whether it is there.
+    pub fn contains(&self, member: &K) -> bool {
+        self.0.contains_key(member)
+    }
+
     /// Adds a member; answers whether it is new.
     pub fn insert(&mut self, key: K) -> bool {
         self.0.insert(key, ()).is_none()

@@ -136,6 +136,30 @@ impl TargetEntry {
             Self::Rejected(_) => None,
         }
     }
+
+    /// Whether both are the same form of one object.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Accepted(a), Self::Accepted(b)) => Arc::ptr_eq(a, b),
+            (Self::Rejected(a), Self::Rejected(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+// === impl RouteEntry ===
+
+impl RouteEntry {
+    /// Whether both are the same form of one object, with the same targets.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Accepted(a), Self::Accepted(b)) => Arc::ptr_eq(a, b),
+            (Self::Rejected(a), Self::Rejected(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
 }
 
 // === impl Snapshot ===

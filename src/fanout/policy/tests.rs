@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::{
     registry::{
-        Registry,
+        Allowed, RejectedRoute, Registry,
         fixture::{rejected, route, target},
     },
     routing::{GroupBy, Grouping},
@@ -81,5 +81,68 @@ fn a_digest_is_for_those_who_need_the_latest_state_only() {
         let one = one.build();
         let digests = limits((&one.policy, &one.health)).digest;
         assert_eq!(digests, digest, "{overflow:?} {semantics:?}");
+    }
+}
+
+/// One random change of one object.
+fn turn(registry: &mut Registry, rng: &mut fastrand::Rng, generation: i64) {
+    let name = |rng: &mut fastrand::Rng| format!("{}/{}", ["a", "b"][rng.usize(..2)], rng.u8(..4));
+    let key = name(rng);
+    match rng.u8(..6) {
+        0 => registry.remove_target(&key.parse().unwrap()),
+        1 => {
+            let mut target = rejected(&key, Reason::SecretNotFound);
+            target.generation = generation;
+            registry.apply_target(Err(target.into()));
+        }
+        2 => registry.apply_target(Ok(target(&key)
+            .labels(&[("tier", ["x", "y"][rng.usize(..2)])])
+            .allowed(if rng.bool() { Allowed::All } else { Allowed::Same })
+            .with(|target| {
+                target.generation = generation;
+                target.policy.retry.max_attempts = Some(rng.u32(1..9));
+                target.uid = format!("uid-{}", rng.u8(..2)).into();
+            })
+            .build())),
+        3 if rng.bool() => registry.remove_route(&key.parse().unwrap()),
+        3 => registry.apply_route(Err(Box::new(RejectedRoute {
+            key: key.parse().unwrap(),
+            uid: "uid-1".into(),
+            generation,
+            reason: Reason::InvalidMatcher,
+            message: String::new(),
+        }))),
+        _ => {
+            let mut one = route(&key).generation(generation).to(&name(rng)).or_else(&name(rng));
+            if rng.bool() {
+                one = one.selecting(&[("tier", "x")]);
+            }
+            registry.apply_route(Ok(one.build()));
+        }
+    }
+}
+
+#[test]
+fn a_plan_that_follows_changes_is_the_one_that_is_made_at_once() {
+    let mut rng = fastrand::Rng::with_seed(6);
+    for _ in 0..50 {
+        let mut registry = Registry::default();
+        let (mut before, mut plan) = (registry.snapshot(), Plan::default());
+        let mut last = LastLimits::new();
+        for generation in 0..40 {
+            for _ in 0..rng.usize(1..3) {
+                turn(&mut registry, &mut rng, generation);
+            }
+            let after = registry.snapshot();
+            let mut known = last.clone();
+            plan = recipients(&plan, (&before, &after), &mut last);
+            let nothing = (&Plan::default(), &Snapshot::default());
+            let at_once = recipients(nothing.0, (nothing.1, &after), &mut known);
+            let [plan, at_once] =
+                [&plan, &at_once].map(|plan| format!("{:?}", plan.over(Arc::default())));
+            assert_eq!(plan, at_once);
+            assert!(last.keys().all(|key| after.targets.contains_key(key)));
+            before = after;
+        }
     }
 }
