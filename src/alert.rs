@@ -18,7 +18,7 @@ mod wire;
 pub use key::{NotificationId, digest_id, group_key, incident_key};
 pub use labels::{Fingerprint, Labels, LabelsBuilder, cut_name};
 pub use merge::merge;
-pub use notification::{Member, Notification, Reason as NotificationReason};
+pub use notification::{Member, Notification, Reason as NotificationReason, common};
 pub use order::order;
 pub use quote::{push_json, push_labels, push_quoted, quote_meta};
 pub use time::{later, read_time};

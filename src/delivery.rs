@@ -34,3 +34,4 @@ pub use credentials::{Credentials, Missing};
 pub use inbox::{InboxEntry, LogInbox};
 pub use policy::{AddressPolicy, Blocked};
 pub use resolve::{Resolve, ResolveError, SystemResolver};
+pub use vendor::bodies;

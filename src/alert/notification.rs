@@ -60,6 +60,21 @@ pub enum Reason {
     Repeat,
 }
 
+/// Pairs that all members share, sorted by name.
+pub fn common<'a>(
+    members: &'a [Member],
+    of: impl Fn(&'a Alert) -> &'a Labels,
+) -> Vec<(&'a str, &'a str)> {
+    let Some((first, rest)) = members.split_first() else { return Vec::new() };
+    // Alerts of one rule have the same names, and so each pair in the same place.
+    let has = |labels: &'a Labels, at: usize, pair: (&str, &str)| {
+        labels.iter().nth(at) == Some(pair) || labels.get(pair.0) == pair.1
+    };
+    let pairs = of(&first.alert).iter().enumerate();
+    let shared = pairs.filter(|(at, pair)| rest.iter().all(|it| has(of(&it.alert), *at, *pair)));
+    shared.map(|(_, pair)| pair).collect()
+}
+
 // === impl Notification ===
 
 impl Notification {
@@ -71,6 +86,21 @@ impl Notification {
             [only] => only.alert.labels.alert_name(),
             _ => self.group_labels.alert_name(),
         }
+    }
+
+    /// The bytes of a body that holds all of it as JSON, roughly: what to reserve for one.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        let texts = |labels: &Labels| -> usize {
+            labels.iter().map(|(name, value)| name.len() + value.len() + 6).sum()
+        };
+        let member = |Member { alert, .. }: &Member| {
+            // The links of Prometheus are full of `&`, which takes six bytes.
+            let link = alert.generator_url.len() + alert.generator_url.len() / 8;
+            texts(&alert.labels) + texts(&alert.annotations) + link + 200
+        };
+        let shared = self.members.first().map_or(0, member);
+        self.members.iter().map(member).sum::<usize>() + shared + 2 * self.group_key.len() + 768
     }
 
     /// Members that fire.

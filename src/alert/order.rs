@@ -4,14 +4,18 @@ use std::cmp::Ordering;
 
 use super::Labels;
 
+/// What [`order`] compares, looked up once for a whole sort.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Place<'a> {
+    job: &'a str,
+    instance: &'a str,
+    labels: &'a Labels,
+}
+
 /// Alertmanager's order: by job, by instance, then by labels. Who lacks a job or an instance comes last.
 #[must_use]
 pub fn order(a: &Labels, b: &Labels) -> Ordering {
-    let lacking_last = |name: &str| {
-        let (a, b) = (a.get(name), b.get(name));
-        a.is_empty().cmp(&b.is_empty()).then_with(|| a.cmp(b))
-    };
-    lacking_last("job").then_with(|| lacking_last("instance")).then_with(|| before(a, b))
+    Place::of(a).cmp(&Place::of(b))
 }
 
 /// Fewer labels come first; then the first name decides that only one of them has (who lacks it comes first)
@@ -28,6 +32,30 @@ fn before(a: &Labels, b: &Labels) -> Ordering {
         Ordering::Equal
     };
     a.len().cmp(&b.len()).then_with(by_labels)
+}
+
+// === impl Place ===
+
+impl<'a> Place<'a> {
+    pub(super) fn of(labels: &'a Labels) -> Self {
+        Self { job: labels.get("job"), instance: labels.get("instance"), labels }
+    }
+}
+
+impl Ord for Place<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let lacking_last =
+            |a: &str, b: &str| a.is_empty().cmp(&b.is_empty()).then_with(|| a.cmp(b));
+        lacking_last(self.job, other.job)
+            .then_with(|| lacking_last(self.instance, other.instance))
+            .then_with(|| before(self.labels, other.labels))
+    }
+}
+
+impl PartialOrd for Place<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 #[cfg(test)]

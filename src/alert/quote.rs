@@ -2,7 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::Labels;
+use super::{Fingerprint, Labels};
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+/// Bytes that are judged at once.
+const BLOCK: usize = 16;
 
 /// Appends `text` as Go's `strconv.Quote` writes it: double quotes, escapes for what can't be printed.
 pub fn push_quoted(out: &mut String, text: &str) {
@@ -66,11 +70,12 @@ pub fn quote_meta(text: &str) -> String {
 
 /// Appends a JSON string as Go's encoder writes it: `<`, `>` and `&` escaped too.
 pub fn push_json(out: &mut Vec<u8>, text: &str) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
-    let bytes = text.as_bytes();
-    let mut plain = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
+    let mut rest = text.as_bytes();
+    loop {
+        let (plain, odd) = rest.split_at(plain(rest));
+        out.extend_from_slice(plain);
+        let Some(&byte) = odd.first() else { break };
         let (escape, skipped): (&[u8], usize) = match byte {
             b'"' => (b"\\\"", 1),
             b'\\' => (b"\\\\", 1),
@@ -79,23 +84,67 @@ pub fn push_json(out: &mut Vec<u8>, text: &str) {
             b'\t' => (b"\\t", 1),
             0x08 => (b"\\b", 1),
             0x0c => (b"\\f", 1),
-            0..=0x1f | b'<' | b'>' | b'&' => (b"", 1),
-            0xe2 if bytes[at..].starts_with("\u{2028}".as_bytes()) => (b"\\u2028", 3),
-            0xe2 if bytes[at..].starts_with("\u{2029}".as_bytes()) => (b"\\u2029", 3),
-            _ => continue,
+            0xe2 if odd.starts_with("\u{2028}".as_bytes()) => (b"\\u2028", 3),
+            0xe2 if odd.starts_with("\u{2029}".as_bytes()) => (b"\\u2029", 3),
+            0xe2 => (b"\xe2", 1),
+            _ => {
+                out.extend_from_slice(b"\\u00");
+                (&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]], 1)
+            }
         };
-        out.extend_from_slice(&bytes[plain..at]);
-        plain = at + skipped;
-        if escape.is_empty() {
-            out.extend_from_slice(b"\\u00");
-            out.push(HEX[usize::from(byte >> 4)]);
-            out.push(HEX[usize::from(byte & 15)]);
-        } else {
-            out.extend_from_slice(escape);
-        }
+        out.extend_from_slice(escape);
+        rest = &odd[skipped..];
     }
-    out.extend_from_slice(&bytes[plain..]);
     out.push(b'"');
+}
+
+/// Appends pairs as a JSON object.
+pub(super) fn push_pairs<'a>(
+    out: &mut Vec<u8>,
+    pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+) {
+    out.push(b'{');
+    for (at, (name, value)) in pairs.into_iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        push_json(out, name);
+        out.push(b':');
+        push_json(out, value);
+    }
+    out.push(b'}');
+}
+
+/// Appends a fingerprint as it prints.
+pub(super) fn push_fingerprint(out: &mut Vec<u8>, Fingerprint(number): Fingerprint) {
+    out.extend(
+        number
+            .to_be_bytes()
+            .iter()
+            .flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
+    );
+}
+
+/// How many bytes at the beginning need no escape. Blocks are judged without a branch in them, which becomes vector
+/// instructions.
+fn plain(bytes: &[u8]) -> usize {
+    let blocks = bytes.chunks_exact(BLOCK);
+    let whole =
+        blocks.take_while(|block| !block.iter().fold(false, |odd, byte| odd | is_odd(*byte)));
+    let begin = BLOCK * whole.count();
+    let rest = &bytes[begin..];
+    begin + rest.iter().position(|byte| is_odd(*byte)).unwrap_or(rest.len())
+}
+
+/// Whether an escape may begin here.
+fn is_odd(byte: u8) -> bool {
+    (byte < 0x20)
+        | (byte == b'"')
+        | (byte == b'\\')
+        | (byte == b'<')
+        | (byte == b'>')
+        | (byte == b'&')
+        | (byte == 0xe2)
 }
 
 /// Go's `unicode.IsPrint`. The standard library has the table but shows it only through
@@ -150,6 +199,31 @@ mod tests {
         let json = String::from_utf8(out).unwrap();
         assert_eq!(json, "\"a\\u003cb\\u003e\\u0026\\\"\\\\\\n\\u0001\\u2028é\x7f\"");
         assert_eq!(serde_json::from_str::<String>(&json).unwrap(), "a<b>&\"\\\n\x01\u{2028}é\x7f");
+    }
+
+    #[test]
+    fn an_escape_is_found_wherever_it_stands() {
+        for length in 0..70 {
+            for at in 0..length {
+                for odd in ["<", "\n", "\u{2028}", "\u{2013}"] {
+                    let text = format!("{}{odd}{}", "x".repeat(at), "y".repeat(length - at));
+                    let mut out = Vec::new();
+                    push_json(&mut out, &text);
+                    assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+                    let escaped = odd != "\u{2013}";
+                    assert_eq!(out.contains(&b'\\'), escaped, "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fingerprints_are_pushed_as_they_print() {
+        for number in [0, 1, 0x0123_4567_89ab_cdef, u64::MAX] {
+            let mut out = Vec::new();
+            push_fingerprint(&mut out, Fingerprint(number));
+            assert_eq!(out, Fingerprint(number).to_string().as_bytes());
+        }
     }
 
     #[test]

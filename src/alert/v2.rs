@@ -10,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 
 use super::{
     Alert, Labels, Limits, Member, ParseError, Status,
-    quote::{push_json, push_quoted},
+    quote::{push_json, push_pairs, push_quoted},
     time::later,
     uri::is_request_uri,
     wire::{Raw, raw},
@@ -104,16 +104,7 @@ pub fn render(members: &[Member], firing_until: Timestamp) -> Vec<u8> {
 
 /// Appends a label set as a JSON object.
 pub fn push_object(out: &mut Vec<u8>, labels: &Labels) {
-    out.push(b'{');
-    for (at, (name, value)) in labels.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        push_json(out, name);
-        out.push(b':');
-        push_json(out, value);
-    }
-    out.push(b'}');
+    push_pairs(out, labels.iter());
 }
 
 /// Reads `body` as text, with what Go's decoder does to text that is not UTF-8: a replacement

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::{
-    Alert, Labels, Limits, Member, Notification, ParseError, Status, order,
-    quote::{push_json, quote_meta},
-    v2::{Batch, Invalid, push_object, with_text},
+    Alert, Labels, Limits, Member, Notification, ParseError, Status, common,
+    order::Place,
+    quote::{push_fingerprint, push_json, push_pairs, quote_meta},
+    v2::{Batch, Invalid, with_text},
     wire::{Raw, Skip, Text, raw},
 };
 
@@ -18,6 +19,8 @@ pub const MOST_MEMBERS: usize = 10_000;
 pub const MOST_BYTES: usize = 4 * 1024 * 1024 - 128 * 1024;
 /// Go's zero time: the end of an alert that fires.
 const ZERO: &[u8] = b"0001-01-01T00:00:00Z";
+/// RFC 3339 in UTC, with as many digits as there are.
+const TIMES: DateTimePrinter = DateTimePrinter::new();
 
 struct Reader<'s> {
     now: Timestamp,
@@ -53,8 +56,8 @@ pub fn parse(body: &[u8], now: Timestamp, limits: &Limits) -> Result<Batch, Pars
 #[must_use]
 pub fn render(notification: &Notification) -> Vec<u8> {
     let mut members: Vec<&Member> = notification.members.iter().collect();
-    members.sort_by(|a, b| order(&a.alert.labels, &b.alert.labels));
-    let mut out = Vec::with_capacity((1_024 * members.len()).min(MOST_BYTES) + 512);
+    members.sort_by_cached_key(|member| Place::of(&member.alert.labels));
+    let mut out = Vec::with_capacity(notification.room().min(MOST_BYTES + 1_024));
     out.extend_from_slice(b"{\"receiver\":");
     push_json(&mut out, &quote_meta(&notification.receiver));
     push_field(&mut out, "status", notification.status.as_str());
@@ -69,11 +72,11 @@ pub fn render(notification: &Notification) -> Vec<u8> {
     out.push(b']');
     push_field(&mut out, "notification_reason", notification.reason.as_str());
     out.extend_from_slice(b",\"groupLabels\":");
-    push_object(&mut out, &notification.group_labels);
+    push_pairs(&mut out, notification.group_labels.iter());
     out.extend_from_slice(b",\"commonLabels\":");
-    push_object(&mut out, &common(&members, |alert| &alert.labels));
+    push_pairs(&mut out, common(&notification.members, |alert| &alert.labels));
     out.extend_from_slice(b",\"commonAnnotations\":");
-    push_object(&mut out, &common(&members, |alert| &alert.annotations));
+    push_pairs(&mut out, common(&notification.members, |alert| &alert.annotations));
     out.extend_from_slice(b",\"routeLabels\":{}");
     push_field(&mut out, "externalURL", &notification.external_url);
     out.extend_from_slice(b",\"version\":\"4\"");
@@ -110,20 +113,25 @@ fn push_member(out: &mut Vec<u8>, Member { alert, status }: &Member) {
     out.extend_from_slice(b"{\"status\":\"");
     out.extend_from_slice(status.as_str().as_bytes());
     out.extend_from_slice(b"\",\"labels\":");
-    push_object(out, &alert.labels);
+    push_pairs(out, alert.labels.iter());
     out.extend_from_slice(b",\"annotations\":");
-    push_object(out, &alert.annotations);
+    push_pairs(out, alert.annotations.iter());
     out.extend_from_slice(b",\"startsAt\":\"");
-    out.extend_from_slice(alert.starts_at.to_string().as_bytes());
+    push_time(out, alert.starts_at);
     out.extend_from_slice(b"\",\"endsAt\":\"");
     match status {
         Status::Firing => out.extend_from_slice(ZERO),
-        Status::Resolved => out.extend_from_slice(alert.ends_at.to_string().as_bytes()),
+        Status::Resolved => push_time(out, alert.ends_at),
     }
     out.push(b'"');
     push_field(out, "generatorURL", &alert.generator_url);
-    push_field(out, "fingerprint", &alert.labels.fingerprint().to_string());
-    out.push(b'}');
+    out.extend_from_slice(b",\"fingerprint\":\"");
+    push_fingerprint(out, alert.labels.fingerprint());
+    out.extend_from_slice(b"\"}");
+}
+
+fn push_time(out: &mut Vec<u8>, at: Timestamp) {
+    TIMES.print_timestamp(&at, out).expect("a vector takes all that is written");
 }
 
 fn push_field(out: &mut Vec<u8>, name: &str, value: &str) {
@@ -131,15 +139,6 @@ fn push_field(out: &mut Vec<u8>, name: &str, value: &str) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\":");
     push_json(out, value);
-}
-
-/// What all members share.
-fn common<'a>(members: &[&'a Member], of: impl Fn(&'a Alert) -> &'a Labels) -> Labels {
-    let Some((first, rest)) = members.split_first() else { return Labels::empty() };
-    of(&first.alert)
-        .iter()
-        .filter(|(name, value)| rest.iter().all(|member| of(&member.alert).get(name) == *value))
-        .collect()
 }
 
 // === impl Reader ===

@@ -1,9 +1,13 @@
 //! Words about a notification that several vendors share, and cutting to a limit.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+};
 
-use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
-use serde_json::{Map, Value};
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
 use url::Url;
 
 use crate::alert::{Alert, Labels, Member, Notification, Status};
@@ -191,25 +195,44 @@ pub(super) fn links(notification: &Notification) -> Vec<(&'static str, String)> 
     candidates.into_iter().filter_map(|(name, text)| Some((name, link(text)?))).collect()
 }
 
-/// Pairs that all members share.
-pub(super) fn common<'a>(
-    members: &'a [Member],
-    of: impl Fn(&'a Alert) -> &'a Labels,
-) -> Vec<(&'a str, &'a str)> {
-    let Some((first, rest)) = members.split_first() else { return Vec::new() };
-    let shared = |pair: &(&str, &str)| rest.iter().all(|it| of(&it.alert).get(pair.0) == pair.1);
-    of(&first.alert).iter().filter(shared).collect()
-}
+/// Labels as a JSON object.
+pub(super) struct Object<'a>(pub(super) &'a Labels);
 
-/// A label set as a JSON object.
-pub(super) fn object<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Value {
-    let pairs = pairs.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value)));
-    Value::Object(pairs.collect::<Map<_, _>>())
-}
+/// Pairs as a JSON object.
+pub(super) struct Pairs<'a>(pub(super) Vec<(&'a str, &'a str)>);
 
 /// RFC 3339 with milliseconds, as Prometheus writes it.
-pub(super) fn time(at: Timestamp) -> String {
-    DateTimePrinter::new().precision(Some(3)).timestamp_to_string(&at)
+#[derive(Clone, Copy)]
+pub(super) struct Time(pub(super) Timestamp);
+
+// === impl Object ===
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter())
+    }
+}
+
+// === impl Pairs ===
+
+impl Serialize for Pairs<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().copied())
+    }
+}
+
+// === impl Time ===
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3}", self.0)
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 #[cfg(test)]

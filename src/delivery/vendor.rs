@@ -13,6 +13,7 @@ mod webhook;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::{
     classify::{Answer, Verdict, by_status},
@@ -98,6 +99,15 @@ pub(super) fn of(kind: TargetType) -> &'static dyn Vendor {
     }
 }
 
+/// The bodies that an attempt at `now` posts to `target`, in this order; none if nothing is posted.
+#[must_use]
+pub fn bodies(target: &Target, notification: &Notification, now: Timestamp) -> Vec<Bytes> {
+    match of(target.kind).render(target, notification, now) {
+        Rendered::Http { bodies, .. } => bodies,
+        Rendered::Inbox => Vec::new(),
+    }
+}
+
 // === impl Address ===
 
 impl Address {
@@ -116,15 +126,18 @@ impl Address {
 
 impl Rendered {
     /// One JSON body for the first endpoint.
-    fn json(value: &serde_json::Value) -> Self {
-        Self::json_bytes(value.to_string().into())
-    }
-
-    fn json_bytes(body: Bytes) -> Self {
+    fn json(body: Bytes) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Self::Http { headers, bodies: vec![body], spread: Spread::First }
     }
+}
+
+/// `value` as JSON, which will take about `room` bytes.
+fn json(value: &impl Serialize, room: usize) -> Vec<u8> {
+    let mut body = Vec::with_capacity(room);
+    serde_json::to_writer(&mut body, value).expect("texts, numbers and named fields always fit");
+    body
 }
 
 /// The error for a union whose member is missing; the API server refuses it already.

@@ -1,13 +1,14 @@
 //! Alertmanager: every replica gets every alert, since gossip does not carry alerts.
 
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
 
-use super::{Address, Answer, Reader, Refusal, Rendered, Spread, Vendor, Verdict, member_missing};
+use super::{
+    Address, Answer, Reader, Refusal, Rendered, Spread, Vendor, Verdict, json, member_missing,
+};
 use crate::{
     alert::{Member, Notification, Status, later},
     api::{PublishTargetSpec, TargetType},
@@ -67,9 +68,11 @@ impl Vendor for Alertmanager {
     }
 
     fn render(&self, _: &Target, notification: &Notification, now: Timestamp) -> Rendered {
+        let room = notification.room() / notification.members.len().max(1);
         let bodies = notification.members.chunks(BATCH).map(|members| {
-            let alerts: Vec<_> = members.iter().map(|member| alert(member, now)).collect();
-            Bytes::from(Value::from(alerts).to_string())
+            let mut links = Links::default();
+            let alerts: Vec<_> = members.iter().map(|it| alert(it, &mut links, now)).collect();
+            json(&alerts, room * members.len()).into()
         });
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -93,20 +96,64 @@ impl Vendor for Alertmanager {
     }
 }
 
-/// One alert as Prometheus posts it. Alertmanager refuses an `endsAt` before `startsAt`.
-fn alert(member: &Member, now: Timestamp) -> Value {
-    let alert = &member.alert;
-    let (starts_at, ends_at) = match member.status {
+/// One alert as Prometheus posts it, its fields in order of their names.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Alert<'a> {
+    annotations: text::Object<'a>,
+    ends_at: text::Time,
+    #[serde(rename = "generatorURL", skip_serializing_if = "Option::is_none")]
+    generator_url: Option<Link>,
+    labels: text::Object<'a>,
+    starts_at: text::Time,
+}
+
+/// A link; clones share it.
+#[derive(Clone)]
+struct Link(Rc<str>);
+
+/// The last link that was looked at: alerts of one rule have the same.
+#[derive(Default)]
+struct Links<'a> {
+    written: &'a str,
+    read: Option<Link>,
+}
+
+/// Alertmanager refuses an `endsAt` before `startsAt`.
+fn alert<'a>(
+    Member { alert, status }: &'a Member,
+    links: &mut Links<'a>,
+    now: Timestamp,
+) -> Alert<'a> {
+    let (starts_at, ends_at) = match status {
         Status::Firing => (alert.starts_at, later(now, LIFE).max(alert.starts_at)),
         Status::Resolved => (alert.starts_at.min(alert.ends_at), alert.ends_at),
     };
-    let mut fields = Map::new();
-    fields.insert("labels".to_owned(), text::object(alert.labels.iter()));
-    fields.insert("annotations".to_owned(), text::object(alert.annotations.iter()));
-    fields.insert("startsAt".to_owned(), json!(text::time(starts_at)));
-    fields.insert("endsAt".to_owned(), json!(text::time(ends_at)));
-    if let Some(link) = text::link(&alert.generator_url) {
-        fields.insert("generatorURL".to_owned(), link.into());
+    Alert {
+        annotations: text::Object(&alert.annotations),
+        ends_at: text::Time(ends_at),
+        generator_url: links.read(&alert.generator_url),
+        labels: text::Object(&alert.labels),
+        starts_at: text::Time(starts_at),
     }
-    Value::Object(fields)
+}
+
+// === impl Link ===
+
+impl Serialize for Link {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+// === impl Links ===
+
+impl<'a> Links<'a> {
+    fn read(&mut self, written: &'a str) -> Option<Link> {
+        if self.written != written {
+            self.written = written;
+            self.read = text::link(written).map(|link| Link(link.into()));
+        }
+        self.read.clone()
+    }
 }

@@ -48,6 +48,6 @@ impl Vendor for Rootly {
     }
 
     fn render(&self, _: &Target, notification: &Notification, _: Timestamp) -> Rendered {
-        Rendered::json_bytes(webhook::render(notification).into())
+        Rendered::json(webhook::render(notification).into())
     }
 }

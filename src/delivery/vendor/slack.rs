@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Address, Answer, Reader, Refusal, Rendered, Vendor, Verdict, member_missing};
+use super::{Address, Answer, Reader, Refusal, Rendered, Vendor, Verdict, json, member_missing};
 use crate::{
     alert::Notification,
     api::{PublishTargetSpec, TargetType},
@@ -15,6 +15,8 @@ mod message;
 
 /// Longest answer that can be one of Slack's words.
 const MAX_CODE: usize = 64;
+/// What most messages take.
+const ROOM: usize = 2_048;
 
 /// See the module.
 pub(super) struct Slack;
@@ -37,7 +39,7 @@ impl Vendor for Slack {
     }
 
     fn render(&self, _: &Target, notification: &Notification, _: Timestamp) -> Rendered {
-        Rendered::json(&message::render(notification))
+        Rendered::json(json(&message::render(notification), ROOM).into())
     }
 
     /// Slack says in the body what went wrong; some texts come with more than one status.

@@ -6,10 +6,10 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::{
-    alert::{Member, Notification, Status},
+    alert::{Member, Notification, Status, common},
     delivery::text,
 };
 
@@ -37,8 +37,43 @@ const MAX_ENTRY: usize = 140;
 /// Names in the census of a digest.
 const MAX_CENSUS: usize = 25;
 
-/// The body of the request.
-pub(super) fn render(notification: &Notification) -> Value {
+/// The body of the request. The fields of each object are in the order of their names.
+#[derive(Serialize)]
+pub(super) struct Message {
+    blocks: Vec<Block>,
+    text: String,
+}
+
+#[derive(Default, Serialize)]
+struct Block {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    elements: Option<Vec<Element>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<Vec<Text>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<Text>,
+    r#type: &'static str,
+}
+
+#[derive(Serialize)]
+struct Text {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    emoji: Option<bool>,
+    text: String,
+    r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verbatim: Option<bool>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Element {
+    Text(Text),
+    Button { action_id: String, text: Text, r#type: &'static str, url: String },
+}
+
+/// The message about `notification`.
+pub(super) fn render(notification: &Notification) -> Message {
     if notification.digest {
         return render_digest(notification);
     }
@@ -49,37 +84,31 @@ pub(super) fn render(notification: &Notification) -> Value {
     let name = text::one_line(&text::name(notification));
     let room = MAX_HEADER - emoji.len() - state.len() - 2;
     let header = format!("{emoji} {} {state}", escape(&name, room));
-    let mut blocks = vec![json!({
-        "type": "header",
-        "text": { "type": "plain_text", "text": header, "emoji": true },
-    })];
+    let mut blocks = vec![Block::header(header)];
     if notification.fallback {
-        blocks.push(json!({ "type": "section", "text": mrkdwn(text::FALLBACK) }));
+        blocks.push(Block::section(text::FALLBACK.to_owned()));
     }
     add_details(&mut blocks, notification, state);
-    json!({ "text": escape(&text::headline(notification), MAX_TEXT), "blocks": blocks })
+    Message { blocks, text: escape(&text::headline(notification), MAX_TEXT) }
 }
 
 /// Several groups in one message: how many alerts of which names, and each one in a line as far as there is
 /// room; the others are counted.
-fn render_digest(notification: &Notification) -> Value {
+fn render_digest(notification: &Notification) -> Message {
     let emoji = match notification.status {
         Status::Firing => ":rotating_light:",
         Status::Resolved => ":white_check_mark:",
     };
     let header = format!("{emoji} {}", text::counts(notification));
-    let mut blocks = vec![json!({
-        "type": "header",
-        "text": { "type": "plain_text", "text": header, "emoji": true },
-    })];
+    let mut blocks = vec![Block::header(header)];
     if notification.fallback {
-        blocks.push(json!({ "type": "section", "text": mrkdwn(text::FALLBACK) }));
+        blocks.push(Block::section(text::FALLBACK.to_owned()));
     }
     let note = "More than the rate limit of this target lets through one by one: all of it in one message.";
-    blocks.push(json!({ "type": "context", "elements": [mrkdwn(note)] }));
+    blocks.push(Block::context(note.to_owned()));
     let census = text::census(notification);
     if census.len() < notification.members.len() {
-        blocks.push(json!({ "type": "section", "text": mrkdwn(&names(&census)) }));
+        blocks.push(Block::section(names(&census)));
     }
     let mut lines = notification.members.iter().map(entry).peekable();
     let mut left = notification.members.len();
@@ -98,9 +127,9 @@ fn render_digest(notification: &Notification) -> Value {
         if list.is_empty() {
             break;
         }
-        blocks.push(json!({ "type": "section", "text": mrkdwn(list.trim_end()) }));
+        blocks.push(Block::section(list.trim_end().to_owned()));
     }
-    json!({ "text": escape(&text::headline(notification), MAX_TEXT), "blocks": blocks })
+    Message { blocks, text: escape(&text::headline(notification), MAX_TEXT) }
 }
 
 /// `*DiskFull* ×3, *HighLoad*`; what does not fit is counted.
@@ -133,13 +162,13 @@ fn entry(member: &Member) -> String {
     format!("• {}: {}\n", member.status.as_str(), escape(&text, MAX_ENTRY))
 }
 
-fn add_details(blocks: &mut Vec<Value>, notification: &Notification, state: &str) {
+fn add_details(blocks: &mut Vec<Block>, notification: &Notification, state: &str) {
     let Some(began) = began(notification) else { return };
     let several = notification.members.len() > 1;
     if let Some(words) = words(notification) {
-        blocks.push(json!({ "type": "section", "text": mrkdwn(&words) }));
+        blocks.push(Block::section(words));
     }
-    let mut fields: Vec<Value> =
+    let mut fields: Vec<Text> =
         [("Cluster", "cluster"), ("Namespace", "namespace"), ("Severity", "severity")]
             .into_iter()
             .map(|(title, label)| (title, text::label(notification, label)))
@@ -148,14 +177,14 @@ fn add_details(blocks: &mut Vec<Value>, notification: &Notification, state: &str
             .collect();
     let counts = || counts(notification);
     fields.push(if several { field("Status", &counts()) } else { field("Status", state) });
-    blocks.push(json!({ "type": "section", "fields": fields }));
+    blocks.push(Block { fields: Some(fields), r#type: "section", ..Block::default() });
     if several {
-        blocks.push(json!({ "type": "section", "text": mrkdwn(&list(notification)) }));
+        blocks.push(Block::section(list(notification)));
     }
     let buttons: Vec<_> =
-        text::links(notification).into_iter().map(|(name, url)| button(name, &url)).collect();
+        text::links(notification).into_iter().map(|(name, url)| button(name, url)).collect();
     if !buttons.is_empty() {
-        blocks.push(json!({ "type": "actions", "elements": buttons }));
+        blocks.push(Block { elements: Some(buttons), r#type: "actions", ..Block::default() });
     }
     let what = match &*notification.members {
         [only] => format!("fingerprint `{}`", only.alert.labels.fingerprint()),
@@ -164,9 +193,9 @@ fn add_details(blocks: &mut Vec<Value>, notification: &Notification, state: &str
     let footer = format!(
         "{what} · started <!date^{}^{{date_num}} {{time_secs}}|{}>",
         began.as_second(),
-        text::time(began),
+        text::Time(began),
     );
-    blocks.push(json!({ "type": "context", "elements": [mrkdwn(&footer)] }));
+    blocks.push(Block::context(footer));
 }
 
 /// When the first of those began that fire, or of all.
@@ -206,7 +235,7 @@ fn words(notification: &Notification) -> Option<String> {
 
 /// The members, firing first, each with what tells it apart; what does not fit is counted.
 fn list(notification: &Notification) -> String {
-    let shared = text::common(&notification.members, |alert| &alert.labels);
+    let shared = common(&notification.members, |alert| &alert.labels);
     let summaries = text::shared(notification, text::summary).is_empty();
     let total = notification.members.len();
     let mut lines = String::new();
@@ -236,21 +265,21 @@ fn list(notification: &Notification) -> String {
     lines.trim_end().to_owned()
 }
 
-fn field(title: &str, value: &str) -> Value {
-    mrkdwn(&format!("*{title}*\n{}", escape(&text::one_line(value), MAX_FIELD)))
+fn field(title: &str, value: &str) -> Text {
+    mrkdwn(format!("*{title}*\n{}", escape(&text::one_line(value), MAX_FIELD)))
 }
 
-fn mrkdwn(text: &str) -> Value {
-    json!({ "type": "mrkdwn", "text": text, "verbatim": true })
+fn mrkdwn(text: String) -> Text {
+    Text { emoji: None, text, r#type: "mrkdwn", verbatim: Some(true) }
 }
 
-fn button(name: &str, url: &str) -> Value {
-    json!({
-        "type": "button",
-        "text": { "type": "plain_text", "text": name, "emoji": false },
-        "url": url,
-        "action_id": name.to_lowercase(),
-    })
+fn plain(text: String, emoji: bool) -> Text {
+    Text { emoji: Some(emoji), text, r#type: "plain_text", verbatim: None }
+}
+
+fn button(name: &str, url: String) -> Element {
+    let text = plain(name.to_owned(), false);
+    Element::Button { action_id: name.to_lowercase(), text, r#type: "button", url }
 }
 
 /// Escapes Slack's three control characters and breaks group mentions, within `max` UTF-16 units. The cut is
@@ -289,6 +318,23 @@ fn mentions(rest: &str) -> bool {
     ["channel", "here", "everyone", "group"]
         .into_iter()
         .any(|word| rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word)))
+}
+
+// === impl Block ===
+
+impl Block {
+    fn header(text: String) -> Self {
+        Self { text: Some(plain(text, true)), r#type: "header", ..Self::default() }
+    }
+
+    fn section(text: String) -> Self {
+        Self { text: Some(mrkdwn(text)), r#type: "section", ..Self::default() }
+    }
+
+    fn context(text: String) -> Self {
+        let elements = Some(vec![Element::Text(mrkdwn(text))]);
+        Self { elements, r#type: "context", ..Self::default() }
+    }
 }
 
 #[cfg(test)]
