@@ -40,6 +40,7 @@ mod space;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod watched;
 mod weigh;
 mod writer;

@@ -106,7 +106,7 @@ impl Committer {
         if let Some(Err(error)) = closed {
             tracing::warn!(%error, "The store was not closed cleanly; the next start repairs it");
         }
-        self.shared.progress.send_modify(|progress| progress.closed = true);
+        self.shared.closed();
     }
 
     fn take_database(&self) -> Option<redb::Database> {

@@ -17,7 +17,7 @@ use super::{
     fault::{Fault, guarded, watch_this_thread},
     history, keys, queue,
     records::Name,
-    shared::{Progress, Shared},
+    shared::Shared,
     silences,
 };
 use crate::{
@@ -171,16 +171,14 @@ impl Store for Redb {
         if self.durable_seq() >= seq {
             return Box::pin(std::future::ready(Ok(())));
         }
-        let mut progress = self.shared.progress.subscribe();
+        let Shared { waiting, .. } = &*self.shared;
+        let called = waiting.join(seq.0, || self.shared.verdict(seq.0).is_some());
         Box::pin(async move {
-            let over = |now: &Progress| now.durable >= seq.0 || now.failed.is_some() || now.closed;
-            // The sender lives as long as `self`.
-            let now = progress.wait_for(over).await.map_err(|_| closed())?;
-            match &now.failed {
-                _ if now.durable >= seq.0 => Ok(()),
-                Some(failed) => Err(failed.clone()),
-                None => Err(closed()),
+            if let Some(called) = called {
+                // The caller lives as long as `self`.
+                let _ = called.await;
             }
+            self.shared.verdict(seq.0).expect("called once it is decided")
         })
     }
 
@@ -284,8 +282,4 @@ impl Store for Redb {
     fn stats(&self) -> Stats {
         self.shared.stats()
     }
-}
-
-fn closed() -> Failed {
-    Failed { step: "write", message: "the store is closed".into() }
 }

@@ -24,16 +24,15 @@ use super::{
     gauge::Gauge,
     inbox::Inbox,
     names::Names,
+    waiting::Waiting,
     watched::Watch,
     weigh::weigh,
     writer::{Changed, Writer},
 };
 
-/// How far writing has come.
+/// Whether writing goes on.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Progress {
-    /// Everything up to this sequence number is on disk.
-    pub(super) durable: u64,
     /// The disk failed.
     pub(super) failed: Option<Failed>,
     /// The store was closed in order.
@@ -45,7 +44,9 @@ pub(super) struct Progress {
 pub(super) struct Shared {
     pub(super) inbox: Mutex<Inbox>,
     pub(super) progress: watch::Sender<Progress>,
+    /// Everything up to this sequence number is on disk.
     pub(super) durable: AtomicU64,
+    pub(super) waiting: Waiting,
     /// `None` once it is closed.
     pub(super) database: RwLock<Option<Database>>,
     pub(super) names: RwLock<Names>,
@@ -84,6 +85,7 @@ impl Shared {
             inbox: Mutex::default(),
             progress: watch::Sender::default(),
             durable: AtomicU64::default(),
+            waiting: Waiting::default(),
             database: RwLock::new(Some(database)),
             names: RwLock::new(writer.names.clone()),
             sizes: RwLock::new(writer.queues.sizes.clone()),
@@ -157,7 +159,7 @@ impl Shared {
         self.count(writer);
         self.pending.fetch_sub(bytes, Ordering::Relaxed);
         self.durable.store(upto, Ordering::Release);
-        self.progress.send_modify(|progress| progress.durable = upto);
+        self.waiting.call(upto);
     }
 
     /// Where a damaged file was moved to.
@@ -198,7 +200,28 @@ impl Shared {
             }
             first
         });
+        self.waiting.call_all();
         self.call();
+    }
+
+    /// The file is closed and all is written.
+    pub(super) fn closed(&self) {
+        self.progress.send_modify(|progress| progress.closed = true);
+        self.waiting.call_all();
+    }
+
+    /// What became of everything up to `seq`; `None`: it waits for the disk.
+    pub(super) fn verdict(&self, seq: u64) -> Option<Result<(), Failed>> {
+        let progress = self.progress.borrow();
+        let over = match &progress.failed {
+            Some(failed) => Some(failed.clone()),
+            None if progress.closed => {
+                Some(Failed { step: "write", message: "the store is closed".into() })
+            }
+            None => None,
+        };
+        // Last: what was written before the end is on disk whatever ended it.
+        if self.durable.load(Ordering::Acquire) >= seq { Some(Ok(())) } else { over.map(Err) }
     }
 
     pub(super) fn has_failed(&self) -> bool {
