@@ -15,7 +15,7 @@ pub mod v2;
 pub mod webhook;
 mod wire;
 
-pub use key::{NotificationId, digest_id, group_key, incident_key};
+pub use key::{NotificationId, PublishId, digest_id, group_key, incident_key};
 pub use labels::{Fingerprint, Labels, LabelsBuilder, cut_name};
 pub use merge::merge;
 pub use notification::{Member, Notification, Reason as NotificationReason, common};

@@ -16,5 +16,5 @@ pub use request::{
     Idempotency, MAX_CONCURRENT, MAX_KEY_LENGTH, MAX_TIMEOUT, Options, PublishError,
     PublishRequest, Selection, Strategy, TargetFilter,
 };
-pub use result::{FanOutStats, PublishResult, SkipReason, TargetResult, TargetStats};
+pub use result::{Counts, FanOutStats, PublishResult, SkipReason, TargetResult, TargetStats};
 pub use silence::{Silence, SilenceDraft, SilenceError, SilenceId, SilenceMatcher, SilenceState};

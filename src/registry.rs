@@ -34,7 +34,7 @@ pub use health::{
     Depth, HealthPolicy, HealthView, Sample, SampleFailure, SampleSource, Transition,
 };
 pub use latency::LatencyWindow;
-pub use live::{Admission, CircuitView, InFlight, Live, LiveStats, Trial};
+pub use live::{Admission, CircuitView, InFlight, Live, LiveStats, Series, Trial};
 pub use metrics::Metrics;
 pub use monitor::Monitor;
 pub use notices::{About, Notice, Notices};

@@ -1,6 +1,6 @@
 //! Names of groups, incidents and notifications on the wire.
 
-use std::fmt::Write as _;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -48,6 +48,34 @@ pub struct NotificationId<'a> {
     hash: Sha256,
 }
 
+/// What the ids of one publish's notifications are made of: one id for each target, the same if the publish
+/// is repeated.
+#[derive(Clone, Copy, Debug)]
+pub struct PublishId([u8; 16]);
+
+// === impl PublishId ===
+
+impl PublishId {
+    /// `unique` is the publish's own.
+    #[must_use]
+    pub fn new(unique: &str) -> Self {
+        let mut half = [0; 16];
+        half.copy_from_slice(&Sha256::digest(unique)[..16]);
+        Self(half)
+    }
+
+    /// The id for one target: 32 hex digits. With a UID of the usual length this is one block of the hash.
+    #[must_use]
+    pub fn of(&self, target_uid: &str) -> Arc<str> {
+        let hash = Sha256::new().chain_update(self.0).chain_update(target_uid).finalize();
+        let mut digits = [0; 32];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(hash) {
+            pair.copy_from_slice(&digits_of(byte));
+        }
+        str::from_utf8(&digits).expect("hex digits are ASCII").into()
+    }
+}
+
 // === impl NotificationId ===
 
 impl<'a> NotificationId<'a> {
@@ -87,11 +115,13 @@ fn feed(hash: &mut Sha256, field: &[u8]) {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut out, byte| {
-        // Writing to a String can't fail.
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    bytes.iter().flat_map(|byte| digits_of(*byte)).map(char::from).collect()
+}
+
+/// Two lower-case hex digits.
+fn digits_of(byte: u8) -> [u8; 2] {
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
 }
 
 #[cfg(test)]
@@ -102,6 +132,17 @@ mod tests {
     fn group_key_has_the_form_of_alertmanager() {
         let labels = Labels::from_iter([("b", "2"), ("a", "x\"y")]);
         assert_eq!(group_key("prod/all", &labels), r#"prod/all:{a="x\"y", b="2"}"#);
+    }
+
+    #[test]
+    fn ids_of_a_publish_differ_by_publish_and_target() {
+        let id = |unique, uid| PublishId::new(unique).of(uid);
+        let base = id("p", "u");
+        assert_eq!(base, id("p", "u"));
+        assert_eq!(base.len(), 32);
+        assert!(base.bytes().all(|digit| digit.is_ascii_digit() || digit.is_ascii_lowercase()));
+        assert_ne!(base, id("q", "u"));
+        assert_ne!(base, id("p", "v"));
     }
 
     #[test]

@@ -82,15 +82,10 @@ impl Labels {
     /// The fingerprint; one pass over all bytes.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
-        let mut hash = OFFSET;
-        let mut feed = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(PRIME);
-        for (name, value) in self.iter() {
-            name.bytes().for_each(&mut feed);
-            feed(SEPARATOR);
-            value.bytes().for_each(&mut feed);
-            feed(SEPARATOR);
-        }
-        Fingerprint(hash)
+        // By value: a hash behind a reference is stored and loaded again for each byte.
+        let feed = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(PRIME);
+        let text = |hash: u64, text: &str| feed(text.bytes().fold(hash, feed), SEPARATOR);
+        Fingerprint(self.iter().fold(OFFSET, |hash, (name, value)| text(text(hash, name), value)))
     }
 }
 

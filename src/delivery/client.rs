@@ -177,10 +177,9 @@ impl Transport for Client {
     async fn send(&self, target: &Arc<Target>, notification: &Arc<Notification>) -> Attempt {
         let timed = self.0.metrics.begin(target.kind);
         let outcome = self.attempt(target, notification).await;
-        let sample = outcome.sample(SampleSource::Delivery);
-        let result = outcome.verdict.result;
-        timed.end(result.as_ref().err().map(|failure| failure.error_type), outcome.latency);
-        Attempt { result, status_code: outcome.status, latency: outcome.latency, sample }
+        let attempt = outcome.into_attempt();
+        timed.end(attempt.result.as_ref().err().map(|failure| failure.error_type), attempt.latency);
+        attempt
     }
 }
 
@@ -271,6 +270,13 @@ fn best(outcomes: Vec<Outcome>, started: Instant) -> Outcome {
 impl Outcome {
     fn accepted(latency: Duration) -> Self {
         Self { verdict: Verdict::accepted(), status: None, latency }
+    }
+
+    /// What the engine is told.
+    pub(super) fn into_attempt(self) -> Attempt {
+        let sample = self.sample(SampleSource::Delivery);
+        let Self { verdict, status, latency } = self;
+        Attempt { result: verdict.result, status_code: status, latency, sample }
     }
 
     /// What it says about the target's health.

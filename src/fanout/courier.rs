@@ -12,7 +12,7 @@ use crate::{
     clock::Moment,
     delivery::{Attempt, Failure, Transport, pause_after},
     publish::ErrorType,
-    registry::{Monitor, Snapshot, Target},
+    registry::{Monitor, Snapshot, Target, Trial},
     store::Store,
 };
 
@@ -83,8 +83,8 @@ impl<T> Courier<T> {
 }
 
 impl<T: Transport> Courier<T> {
-    /// Makes one attempt with `pass`. Dropping the future cancels the attempt: then nothing is recorded
-    /// but the end of it.
+    /// Makes one attempt with `pass`, and sees to what follows from it. Dropping the future cancels the
+    /// attempt: then nothing is recorded but the end of it.
     pub(crate) async fn deliver(
         &self,
         target: &Arc<Target>,
@@ -92,14 +92,24 @@ impl<T: Transport> Courier<T> {
         pass: Pass,
     ) -> Attempt {
         let Pass { permit, trial } = pass;
+        let attempt = self.send(target, notification, permit).await;
+        self.conclude(target, notification, (&attempt, trial), Moment::now());
+        attempt
+    }
+
+    /// Makes one attempt with a permit of the target's limit. Whoever gets the answer owes it
+    /// [`Courier::conclude`].
+    pub(crate) async fn send<P>(
+        &self,
+        target: &Arc<Target>,
+        notification: &Arc<Notification>,
+        permit: P,
+    ) -> Attempt {
         let under_way = target.live.begin();
         let attempt = self.transport.send(target, notification).await;
         // In this order: a lowered limit takes back the permit when the attempt ends.
         drop(permit);
         drop(under_way);
-        let now = Moment::now();
-        self.record(target, notification, &attempt, now);
-        self.parts.monitor.attempted(target, trial, attempt.circuit(), now);
         attempt
     }
 
@@ -121,6 +131,18 @@ impl<T: Transport> Courier<T> {
         attempt.result
     }
 
+    /// Counts, judges and logs an attempt that ended, and acts on it; `trial` came with its pass.
+    pub(crate) fn conclude(
+        &self,
+        target: &Target,
+        notification: &Notification,
+        (attempt, trial): (&Attempt, Option<Trial>),
+        now: Moment,
+    ) {
+        self.record(target, notification, attempt, now);
+        self.parts.monitor.attempted(target, trial, attempt.circuit(), now);
+    }
+
     fn record(&self, target: &Target, notification: &Notification, attempt: &Attempt, now: Moment) {
         let fingerprint = || match notification.members.first() {
             Some(member) => member.alert.labels.fingerprint().to_string(),
@@ -129,12 +151,16 @@ impl<T: Transport> Courier<T> {
         match &attempt.result {
             Ok(()) => {
                 target.live.delivered(attempt.latency, now);
-                self.parts.metrics.series.read().success(&target.key, now.wall);
+                if let Some(series) = target.live.series() {
+                    series.succeeded(now.wall);
+                }
                 debug!(fingerprint = fingerprint(), to = %target.key, "Delivered");
             }
             Err(failure) => {
                 target.live.failed(attempt.latency, now);
-                self.parts.metrics.series.read().failure(&target.key);
+                if let Some(series) = target.live.series() {
+                    series.failure.inc();
+                }
                 self.complain(target, attempt, failure, now);
                 debug!(fingerprint = fingerprint(), to = %target.key, "Delivery failed");
                 let again =

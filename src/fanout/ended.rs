@@ -208,7 +208,9 @@ impl<T> Shared<T> {
             metrics.notified(kind, outcome, 1);
         }
         if outcome == NotificationOutcome::Skipped {
-            metrics.series.read().skipped(target);
+            if let Some(series) = metrics.series.read().get(target) {
+                series.skipped.inc();
+            }
             if let Some(target) = snapshot.target(target) {
                 target.live.skipped();
             }

@@ -14,7 +14,7 @@ use super::{
     kept,
     metrics::PublishOutcome,
     notice::Notice,
-    plan::plan,
+    plan::{Plan, plan},
     retry,
     run::{Finished, Run},
     stats::Totals,
@@ -73,7 +73,13 @@ impl<T: Transport> Engine<T> {
         })?;
         let url = self.external_url.clone();
         let notice = Notice::new(alert, idempotency.as_ref(), url, now.wall);
-        let run = Run::new(&self.courier, &self.totals, &snapshot, (plan, &notice, &options));
+        let Plan { results, sends, skips } = plan;
+        let run = Run::new(
+            (&*self.courier, &self.totals),
+            (results, &sends, &skips),
+            (&notice, &options),
+            now,
+        );
         let finished = run.finish().await;
         self.keep(finished, (&notice, &options), idempotency).await
     }
@@ -98,7 +104,9 @@ impl<T: Transport> Engine<T> {
             ops.push(Op::Key(Box::new(IdempotencyRecord { key, body, at, result })));
         }
         let waits = !ops.is_empty();
-        ops.extend(history);
+        if !history.is_empty() {
+            ops.push(Op::Attempts(history));
+        }
         if !ops.is_empty() {
             let seq = backlog.submit(ops, !waits);
             if waits && backlog.store().durable(seq).await.is_err() {

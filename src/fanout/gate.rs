@@ -22,8 +22,8 @@ pub(crate) type Permit = (Arc<Live>, OwnedSemaphorePermit);
 
 /// What an attempt needs: a place in flight and, if the circuit is half open, its trial.
 #[derive(Debug)]
-pub(crate) struct Pass {
-    pub(crate) permit: OwnedSemaphorePermit,
+pub(crate) struct Pass<P = OwnedSemaphorePermit> {
+    pub(crate) permit: P,
     pub(crate) trial: Option<Trial>,
 }
 

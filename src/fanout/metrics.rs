@@ -85,6 +85,18 @@ pub struct Metrics {
     pub(crate) muting: MutingSeries,
 }
 
+/// Targets that a publish tried, by type: counted together at its end.
+#[derive(Debug, Default)]
+pub(crate) struct Tried([u64; KINDS]);
+
+// === impl Tried ===
+
+impl Tried {
+    pub(crate) fn add(&mut self, kind: TargetType) {
+        self.0[index(kind)] += 1;
+    }
+}
+
 // === impl PublishOutcome ===
 
 impl PublishOutcome {
@@ -252,9 +264,11 @@ impl Metrics {
         }
     }
 
-    /// Counts a target that a publish tried.
-    pub(crate) fn tried(&self, kind: TargetType) {
-        self.targets[index(kind)].inc();
+    /// Counts the targets that a publish tried.
+    pub(crate) fn tried(&self, tried: &Tried) {
+        for (counter, times) in self.targets.iter().zip(tried.0).filter(|(_, times)| *times > 0) {
+            counter.inc_by(times);
+        }
     }
 
     /// Counts notifications of routed alerts.
@@ -277,7 +291,11 @@ impl Metrics {
         now: Timestamp,
     ) {
         let series = self.series.read();
-        self.owed.show((owed, queues), |target| series.label(target), now);
+        self.owed.show(
+            (owed, queues),
+            |target| series.get(target).map(|series| series.label.clone()),
+            now,
+        );
     }
 
     /// Shows how many alerts are held.

@@ -14,9 +14,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::records::Subject;
 use crate::{
     alert::{
-        Alert, Member, Notification, NotificationId, NotificationReason, Status, group_key,
+        Alert, Member, Notification, NotificationReason, PublishId, Status, group_key,
         incident_key,
     },
     publish::Idempotency,
@@ -26,10 +27,11 @@ use crate::{
 /// One publish's notification without what differs per target. What is large is shared.
 #[derive(Debug)]
 pub(crate) struct Notice {
-    unique: String,
+    id: PublishId,
     group_key: Arc<str>,
     incident_key: Arc<str>,
     member: Member,
+    subject: Subject,
     external_url: Arc<str>,
     at: Timestamp,
 }
@@ -48,12 +50,14 @@ impl Notice {
             None => Uuid::new_v4().to_string(),
         };
         let group_key = group_key("publish", &alert.labels);
-        let status = alert.status(at);
+        let member = Member { status: alert.status(at), alert };
+        let subject = Subject::of(std::slice::from_ref(&member), member.alert.labels.alert_name());
         Self {
-            unique,
+            id: PublishId::new(&unique),
             incident_key: incident_key(&group_key).into(),
             group_key: group_key.into(),
-            member: Member { alert, status },
+            member,
+            subject,
             external_url,
             at,
         }
@@ -62,6 +66,11 @@ impl Notice {
     /// Identifies publishes of the same labels.
     pub(crate) fn group_key(&self) -> &str {
         &self.group_key
+    }
+
+    /// What the history says of it, whoever it is for.
+    pub(crate) fn subject(&self) -> &Subject {
+        &self.subject
     }
 
     /// What its texts take, roughly.
@@ -77,10 +86,13 @@ impl Notice {
             Status::Resolved => NotificationReason::AllResolved,
         };
         Arc::new(Notification {
-            id: NotificationId::new(&target.uid, &self.unique, 0).finish().into(),
+            id: self.id.of(&target.uid),
             group_key: self.group_key.clone(),
             incident_key: self.incident_key.clone(),
-            receiver: target.key.to_string().into(),
+            receiver: match target.live.series() {
+                Some(series) => series.label.clone(),
+                None => target.key.to_string().into(),
+            },
             status: self.member.status,
             members: vec![self.member.clone()],
             group_labels: self.member.alert.labels.clone(),

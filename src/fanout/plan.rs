@@ -16,22 +16,24 @@ use crate::{
 
 /// What a publish is going to do. Made without I/O from one snapshot.
 #[derive(Debug)]
-pub struct Plan {
+pub struct Plan<'s> {
     /// One entry per selected target, in request order: skipped ones are final, the others say
     /// `not_attempted` until they are tried.
     pub results: Vec<TargetResult>,
     /// What to send, in starting order: Healthy, Degraded, Unknown, Unhealthy; equals in request
     /// order.
-    pub sends: Vec<Planned>,
+    pub sends: Vec<Planned<'s>>,
+    /// Whom nothing is sent to, to count it there.
+    pub skips: Vec<&'s TargetEntry>,
 }
 
 /// One target to send to.
-#[derive(Clone, Debug)]
-pub struct Planned {
+#[derive(Clone, Copy, Debug)]
+pub struct Planned<'s> {
     /// Its entry in [`Plan::results`].
     pub at: usize,
     /// The target.
-    pub target: Arc<Target>,
+    pub target: &'s Arc<Target>,
     /// Its health when the plan was made.
     pub health: HealthState,
 }
@@ -50,18 +52,18 @@ struct With<'a> {
 /// # Errors
 /// [`PublishError`] if targets are not known yet, a named one does not exist, or the request
 /// contradicts itself. Then nothing may be sent.
-pub fn plan(
-    snapshot: &Snapshot,
+pub fn plan<'s>(
+    snapshot: &'s Snapshot,
     selection: &Selection,
     options: &Options,
     now: Instant,
-) -> Result<Plan, PublishError> {
+) -> Result<Plan<'s>, PublishError> {
     check(selection, options)?;
     let with = &With { options, now };
     if !snapshot.complete {
         return Err(PublishError::NotReady);
     }
-    let mut plan = Plan { results: Vec::new(), sends: Vec::new() };
+    let mut plan = Plan { results: Vec::new(), sends: Vec::new(), skips: Vec::new() };
     match selection {
         Selection::Named(keys) => plan.named(snapshot, keys, with)?,
         Selection::All(filter) => plan.select(snapshot, filter, with, |_| true),
@@ -143,27 +145,34 @@ fn passes(filter: &TargetFilter, target: &Target) -> bool {
 
 // === impl Plan ===
 
-impl Plan {
+impl<'s> Plan<'s> {
     fn named(
         &mut self,
-        snapshot: &Snapshot,
+        snapshot: &'s Snapshot,
         keys: &[TargetKey],
         with: &With<'_>,
     ) -> Result<(), PublishError> {
+        // By the place of what was found: cheaper than by name.
         let mut seen = HashSet::with_capacity(keys.len());
-        let mut unknown = Vec::new();
+        let (mut missing, mut unknown) = (HashSet::new(), Vec::new());
         self.results.reserve_exact(keys.len());
+        self.sends.reserve_exact(keys.len());
         for key in keys {
-            if !seen.insert(key) {
+            let Some(entry) = snapshot.targets.get(key) else {
+                if missing.insert(key) {
+                    unknown.push(key.clone());
+                }
+                continue;
+            };
+            if !seen.insert(std::ptr::from_ref(entry).addr()) {
                 continue;
             }
-            match snapshot.targets.get(key) {
-                None => unknown.push(key.clone()),
-                Some(TargetEntry::Accepted(target)) => {
-                    self.add(target, target.live.health(), with);
+            match entry {
+                TargetEntry::Accepted(target) => {
+                    self.add((entry, target), target.live.health(), with);
                 }
-                Some(TargetEntry::Rejected(rejected)) => {
-                    self.skip(&rejected.key, rejected.kind, SkipReason::Disabled);
+                TargetEntry::Rejected(rejected) => {
+                    self.skip(entry, (&rejected.key, rejected.kind), SkipReason::Disabled);
                 }
             }
         }
@@ -172,7 +181,7 @@ impl Plan {
 
     fn select(
         &mut self,
-        snapshot: &Snapshot,
+        snapshot: &'s Snapshot,
         filter: &TargetFilter,
         with: &With<'_>,
         wanted: impl Fn(HealthState) -> bool,
@@ -183,22 +192,27 @@ impl Plan {
             // Read once: what is decided and what is reported must not differ.
             let health = target.live.health();
             if !target.suspended() && wanted(health) && passes(filter, target) {
-                self.add(target, health, with);
+                self.add((entry, target), health, with);
             }
         }
     }
 
-    fn add(&mut self, target: &Arc<Target>, health: HealthState, with: &With<'_>) {
+    fn add(
+        &mut self,
+        (entry, target): (&'s TargetEntry, &'s Arc<Target>),
+        health: HealthState,
+        with: &With<'_>,
+    ) {
         let skipped = if target.suspended() {
             Some(SkipReason::Disabled)
         } else {
             left_out(health, with.options).or_else(|| circuit(target, with))
         };
         if let Some(reason) = skipped {
-            self.skip(&target.key, Some(target.kind), reason);
+            self.skip(entry, (&target.key, Some(target.kind)), reason);
             return;
         }
-        self.sends.push(Planned { at: self.results.len(), target: target.clone(), health });
+        self.sends.push(Planned { at: self.results.len(), target, health });
         self.results.push(TargetResult {
             key: target.key.clone(),
             kind: Some(target.kind),
@@ -212,7 +226,13 @@ impl Plan {
         });
     }
 
-    fn skip(&mut self, key: &TargetKey, kind: Option<TargetType>, reason: SkipReason) {
+    fn skip(
+        &mut self,
+        entry: &'s TargetEntry,
+        (key, kind): (&TargetKey, Option<TargetType>),
+        reason: SkipReason,
+    ) {
+        self.skips.push(entry);
         self.results.push(TargetResult {
             key: key.clone(),
             kind,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use crate::{
-    alert::Notification,
+    alert::{Fingerprint, Member, Notification},
     api::{RouteKey, TargetKey},
     delivery::{Attempt, Class, Failure},
     publish::ErrorType,
@@ -14,6 +14,14 @@ use crate::{
 
 /// Longest message of a dead letter, in bytes.
 const MAX_MESSAGE: usize = 1024;
+
+/// What of a notification does not depend on whom it is for; worked out once where many are told the same.
+#[derive(Clone, Debug)]
+pub(super) struct Subject {
+    fingerprints: Arc<[Fingerprint]>,
+    alerts: u32,
+    alert: Option<Arc<str>>,
+}
 
 /// Which notification, for whom.
 #[derive(Clone, Copy, Debug)]
@@ -44,32 +52,62 @@ pub(super) fn outcome(attempt: &Attempt) -> Outcome {
     }
 }
 
+// === impl Subject ===
+
+impl Subject {
+    /// `name` as [`Notification::alert_name`] gives it.
+    pub(super) fn of(members: &[Member], name: &str) -> Self {
+        let told = members.iter().take(AttemptRecord::MOST_ALERTS);
+        Self {
+            fingerprints: told.map(|member| member.alert.labels.fingerprint()).collect(),
+            alerts: u32::try_from(members.len()).unwrap_or(u32::MAX),
+            alert: Some(name).filter(|name| !name.is_empty()).map(Arc::from),
+        }
+    }
+}
+
 // === impl About ===
 
 impl About<'_> {
     /// An attempt; `number` counts the attempts of this notification from 1.
     pub(super) fn attempted(self, number: u32, attempt: &Attempt, at: Timestamp) -> Op {
+        Op::Attempt(Box::new(self.attempt(&self.subject(), number, attempt, at)))
+    }
+
+    /// The record of an attempt.
+    pub(super) fn attempt(
+        self,
+        subject: &Subject,
+        number: u32,
+        attempt: &Attempt,
+        at: Timestamp,
+    ) -> AttemptRecord {
         let error_type = attempt.result.as_ref().err().map(|failure| failure.error_type);
-        let mut record = self.record(outcome(attempt), at);
+        let mut record = self.record(subject, outcome(attempt), at);
         record.attempt = number;
         record.error_type = error_type;
         record.status_code = attempt.status_code;
         record.duration = attempt.latency;
-        Op::Attempt(Box::new(record))
+        record
     }
 
     /// An attempt that was cut off before its end.
     pub(super) fn cut_off(self, number: u32, after: Duration, at: Timestamp) -> Op {
-        let mut record = self.record(Outcome::Cancelled, at);
+        Op::Attempt(Box::new(self.cut(number, after, at)))
+    }
+
+    /// The record of an attempt that was cut off.
+    pub(super) fn cut(self, number: u32, after: Duration, at: Timestamp) -> AttemptRecord {
+        let mut record = self.record(&self.subject(), Outcome::Cancelled, at);
         record.attempt = number;
         record.error_type = Some(ErrorType::Cancelled);
         record.duration = after;
-        Op::Attempt(Box::new(record))
+        record
     }
 
     /// An outcome that came without an attempt.
     pub(super) fn ended(self, outcome: Outcome, at: Timestamp) -> Op {
-        Op::Attempt(Box::new(self.record(outcome, at)))
+        Op::Attempt(Box::new(self.record(&self.subject(), outcome, at)))
     }
 
     /// A dead letter.
@@ -93,16 +131,17 @@ impl About<'_> {
         }))
     }
 
-    fn record(self, outcome: Outcome, at: Timestamp) -> AttemptRecord {
-        let members = &self.notification.members;
-        let told = members.iter().take(AttemptRecord::MOST_ALERTS);
+    fn subject(self) -> Subject {
+        Subject::of(&self.notification.members, self.notification.alert_name())
+    }
+
+    fn record(self, subject: &Subject, outcome: Outcome, at: Timestamp) -> AttemptRecord {
+        let Subject { fingerprints, alerts, alert } = subject;
         AttemptRecord {
             at,
-            fingerprints: told.map(|member| member.alert.labels.fingerprint()).collect(),
-            alerts: u32::try_from(members.len()).unwrap_or(u32::MAX),
-            alert: Some(self.notification.alert_name())
-                .filter(|name| !name.is_empty())
-                .map(Arc::from),
+            fingerprints: fingerprints.clone(),
+            alerts: *alerts,
+            alert: alert.clone(),
             notification: self.notification.id.clone(),
             status: self.notification.status,
             target: self.target.clone(),
@@ -119,7 +158,7 @@ impl About<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alert::{Alert, Labels, Member, NotificationReason, Status};
+    use crate::alert::{Alert, Labels, NotificationReason, Status};
 
     fn labels(node: usize) -> Labels {
         Labels::from_iter([("alertname", "Down".to_owned()), ("node", node.to_string())])

@@ -3,13 +3,15 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use hashbrown::HashMap;
-use jiff::Timestamp;
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::{Registry, Unit},
 };
 
-use crate::{api::TargetKey, registry::Snapshot};
+use crate::{
+    api::TargetKey,
+    registry::{Series, Snapshot, TargetEntry},
+};
 
 /// Targets that get series of their own; more would hurt whoever scrapes.
 pub const SERIES_CAP: usize = 1_000;
@@ -33,16 +35,16 @@ struct Held {
     series: HashMap<TargetKey, Series>,
 }
 
-#[derive(Debug)]
-struct Series {
-    label: Arc<str>,
-    results: [Counter; RESULTS.len()],
-    last_success: Gauge,
-}
-
-/// Read access for a whole batch of counts; a target over the cap counts nowhere.
+/// Read access by name, for whoever has no [`Target`](crate::registry::Target) at hand; a target over
+/// the cap has no series.
 #[derive(Debug)]
 pub(crate) struct SeriesReader<'a>(RwLockReadGuard<'a, Held>);
+
+fn show(entry: &TargetEntry, series: &Series) {
+    if let TargetEntry::Accepted(target) = entry {
+        target.live.show_in(series);
+    }
+}
 
 // === impl SeriesTable ===
 
@@ -61,8 +63,8 @@ impl SeriesTable {
         );
     }
 
-    /// Makes the series of new targets, up to the cap, and removes those of targets that are gone.
-    /// Cheap if this generation was followed before.
+    /// Makes the series of new targets, up to the cap, hands them to the targets, and removes those of
+    /// targets that are gone. Cheap if this generation was followed before.
     pub(crate) fn follow(&self, snapshot: &Snapshot) {
         let stale = |held: &Held| held.generation.is_none_or(|seen| seen < snapshot.generation);
         if !stale(&self.targets.read().unwrap_or_else(PoisonError::into_inner)) {
@@ -74,18 +76,21 @@ impl SeriesTable {
         }
         held.generation = Some(snapshot.generation);
         held.series.retain(|key, series| {
-            let kept = snapshot.targets.contains_key(key);
-            if !kept {
-                self.remove(series);
+            let entry = snapshot.targets.get(key);
+            match entry {
+                Some(entry) => show(entry, series),
+                None => self.remove(series),
             }
-            kept
+            entry.is_some()
         });
-        for key in snapshot.targets.keys() {
+        for (key, entry) in snapshot.targets.iter() {
             if held.series.len() >= SERIES_CAP {
                 break;
             }
             if !held.series.contains_key(key) {
-                held.series.insert(key.clone(), self.create(key));
+                let series = self.create(key);
+                show(entry, &series);
+                held.series.insert(key.clone(), series);
             }
         }
     }
@@ -97,10 +102,13 @@ impl SeriesTable {
     fn create(&self, key: &TargetKey) -> Series {
         let label: Arc<str> = key.to_string().into();
         let target = [("target", label.clone())];
+        let [success, failure, skipped] = RESULTS.map(|result| {
+            self.published.get_or_create_owned(&(target.clone(), [("result", result)]))
+        });
         Series {
-            results: RESULTS.map(|result| {
-                self.published.get_or_create_owned(&(target.clone(), [("result", result)]))
-            }),
+            success,
+            failure,
+            skipped,
             last_success: self.last_success.get_or_create_owned(&target),
             label,
         }
@@ -118,34 +126,17 @@ impl SeriesTable {
 // === impl SeriesReader ===
 
 impl SeriesReader<'_> {
-    /// The label of a target that has series of its own.
-    pub(crate) fn label(&self, key: &TargetKey) -> Option<Arc<str>> {
-        self.0.series.get(key).map(|series| series.label.clone())
-    }
-
-    pub(crate) fn success(&self, key: &TargetKey, now: Timestamp) {
-        if let Some(series) = self.0.series.get(key) {
-            series.results[0].inc();
-            series.last_success.set(now.as_second());
-        }
-    }
-
-    pub(crate) fn failure(&self, key: &TargetKey) {
-        if let Some(series) = self.0.series.get(key) {
-            series.results[1].inc();
-        }
-    }
-
-    pub(crate) fn skipped(&self, key: &TargetKey) {
-        if let Some(series) = self.0.series.get(key) {
-            series.results[2].inc();
-        }
+    /// The series of a target that has its own.
+    pub(crate) fn get(&self, key: &TargetKey) -> Option<&Series> {
+        self.0.series.get(key)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+
+    use jiff::Timestamp;
 
     use super::*;
     use crate::{
@@ -189,7 +180,8 @@ mod tests {
     fn series_come_at_zero_with_the_target_and_go_with_it() {
         let table = SeriesTable::default();
         table.follow(&snapshot(1, ["a".into(), "b".into()].into_iter()));
-        table.read().success(&TargetKey::new("ns", "a"), Timestamp::from_second(77).unwrap());
+        let a = TargetKey::new("ns", "a");
+        table.read().get(&a).unwrap().succeeded(Timestamp::from_second(77).unwrap());
         let first = text(&table);
         for line in [
             "fanfare_target_publish_total{target=\"ns/a\",result=\"success\"} 1",
@@ -211,7 +203,7 @@ mod tests {
         let names = |range: std::ops::Range<usize>| range.map(|number| format!("t{number:05}"));
         table.follow(&snapshot(1, names(0..1_500)));
         assert_eq!(table.read().0.series.len(), SERIES_CAP);
-        table.read().failure(&TargetKey::new("ns", "t01400"));
+        assert!(table.read().get(&TargetKey::new("ns", "t01400")).is_none());
         table.follow(&snapshot(2, names(900..1_500)));
         assert_eq!(table.read().0.series.len(), 600);
         assert!(table.read().0.series.contains_key(&TargetKey::new("ns", "t01400")));

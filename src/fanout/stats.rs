@@ -11,7 +11,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    publish::{FanOutStats, PublishResult, TargetStats},
+    publish::{Counts, FanOutStats, PublishResult, TargetStats},
     registry::{LatencyWindow, Moment, Snapshot, TargetEntry},
 };
 
@@ -50,11 +50,8 @@ impl Totals {
     }
 
     /// Counts a publish that ended, however it did.
-    pub(crate) fn end(&self, result: &PublishResult, now: Instant) {
-        let skipped = result.skipped_count();
-        let succeeded = result.success_count();
-        let attempted = result.results.iter().filter(|entry| entry.attempts > 0).count();
-        let failed = result.results.len() - skipped - succeeded;
+    pub(crate) fn end(&self, result: &PublishResult, counts: &Counts, now: Instant) {
+        let Counts { succeeded, failed, skipped, attempted } = *counts;
         for (total, count) in [
             (&self.attempted, attempted),
             (&self.succeeded, succeeded),

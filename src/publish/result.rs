@@ -39,6 +39,22 @@ pub struct TargetResult {
     pub queued: bool,
 }
 
+// A publish makes one for each target, and keeps them for repeats of the request.
+const _: () = assert!(size_of::<TargetResult>() <= 96);
+
+/// What the targets of a publish came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Targets that accepted.
+    pub succeeded: usize,
+    /// Targets that failed.
+    pub failed: usize,
+    /// Targets left out.
+    pub skipped: usize,
+    /// Targets that something was sent to.
+    pub attempted: usize,
+}
+
 /// Why a target was left out of a publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SkipReason {
@@ -101,22 +117,35 @@ pub struct TargetStats {
 // === impl PublishResult ===
 
 impl PublishResult {
+    /// What the targets came to, in one pass.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for result in &self.results {
+            counts.succeeded += usize::from(result.success());
+            counts.skipped += usize::from(result.skipped.is_some());
+            counts.attempted += usize::from(result.attempts > 0);
+        }
+        counts.failed = self.results.len() - counts.succeeded - counts.skipped;
+        counts
+    }
+
     /// Targets that accepted.
     #[must_use]
     pub fn success_count(&self) -> usize {
-        self.results.iter().filter(|result| result.success()).count()
+        self.counts().succeeded
     }
 
     /// Targets left out.
     #[must_use]
     pub fn skipped_count(&self) -> usize {
-        self.results.iter().filter(|result| result.skipped.is_some()).count()
+        self.counts().skipped
     }
 
     /// Targets that failed.
     #[must_use]
     pub fn failure_count(&self) -> usize {
-        self.results.len() - self.success_count() - self.skipped_count()
+        self.counts().failed
     }
 }
 

@@ -1,10 +1,11 @@
 //! What moves about a target: health, circuit, limits, counters.
 
 mod circuit;
+mod series;
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
@@ -22,6 +23,7 @@ use circuit::Circuit;
 
 pub(super) use circuit::CircuitTurn;
 pub use circuit::{Admission, CircuitView, Trial};
+pub use series::Series;
 
 /// Live state of one target. Reads on the hot path take no lock.
 #[derive(Debug)]
@@ -50,6 +52,7 @@ pub struct Live {
     latency: Mutex<LatencyWindow>,
     circuit: Circuit,
     rate: Meter,
+    series: OnceLock<Series>,
 }
 
 /// Counts an attempt as under way until it is dropped.
@@ -106,6 +109,7 @@ impl Live {
             latency: Mutex::new(LatencyWindow::new(now.mono)),
             circuit: Circuit::default(),
             rate: Meter::default(),
+            series: OnceLock::new(),
         })
     }
 

@@ -126,6 +126,7 @@ impl Batch {
             Op::DeadLetter(letter) => self.letters.push(*letter),
             Op::DropDeadLetters(ids) => self.drop_letters.extend(ids),
             Op::Attempt(attempt) => self.attempts.push(*attempt),
+            Op::Attempts(attempts) => self.attempts.extend(attempts),
             Op::Key(record) => self.keys.push(*record),
         }
     }

@@ -64,6 +64,8 @@ pub enum Op {
     DropDeadLetters(Vec<DeadLetterId>),
     /// One attempt, or an outcome without one.
     Attempt(Box<AttemptRecord>),
+    /// Those of a whole publish.
+    Attempts(Vec<AttemptRecord>),
     /// The result of a publish with an `Idempotency-Key`.
     Key(Box<IdempotencyRecord>),
 }

@@ -1,6 +1,6 @@
 //! How much memory what was handed over takes while it waits. Rough, cheap, never zero.
 
-use super::{Op, batch::Task};
+use super::{AttemptRecord, Op, batch::Task};
 use crate::{
     alert::{Alert, Notification},
     dispatch::{AlertRecord, Fact, ToldRecord},
@@ -21,6 +21,10 @@ pub(super) fn weigh(task: &Task) -> usize {
                 letter.message.len() + notification_bytes(&letter.notification)
             }
             Task::Op(Op::Attempt(attempt)) => size_of_val(&*attempt.fingerprints),
+            Task::Op(Op::Attempts(attempts)) => {
+                let bytes = |one: &AttemptRecord| LEAST + size_of_val(&*one.fingerprints);
+                attempts.iter().map(bytes).sum()
+            }
             Task::Op(Op::Key(record)) => record.key.len() + record.result.len(),
             Task::Op(Op::DropDeadLetters(ids)) => size_of_val(ids.as_slice()),
             Task::Op(_) | Task::SetAside(_) => 0,

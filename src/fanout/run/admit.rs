@@ -1,7 +1,7 @@
 //! What keeps a publish from a target at the moment when it would be sent: an earlier one of the same
 //! labels, a pause, an open circuit, the target's own rate.
 
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio::{sync::SemaphorePermit, time::Instant};
 
 use super::{Open, Progress, Run};
 use crate::{
@@ -17,15 +17,15 @@ use crate::{
 
 // === impl Run ===
 
-impl<T: Transport> Run<'_, T> {
+impl<'a, T: Transport> Run<'a, T> {
     /// Whether nothing may be sent because something of the same labels waits for the target, or
-    /// because the far end asked for a pause (429) that lasts. The result says so.
-    pub(super) fn holds_off(&mut self, index: usize) -> bool {
-        let target = &self.sends[index].target;
-        let now = Instant::now();
-        if self.courier.backlog().stands_before(&target.key, self.notice.group_key()) {
+    /// because the far end asked for a pause (429) that lasts. The result says so. `clear`: nothing waits for any
+    /// target.
+    pub(super) fn holds_off(&mut self, index: usize, clear: bool, now: Instant) -> bool {
+        let target = self.sends[index].target;
+        if !clear && self.courier.backlog().stands_before(&target.key, self.notice.group_key()) {
             let why = "an earlier publish of the same labels waits for the target".to_owned();
-            self.left(index, ErrorType::NotAttempted, why);
+            self.left(index, (ErrorType::NotAttempted, why), now);
             if let Some(open) = self.open.last_mut() {
                 open.behind = true;
             }
@@ -36,27 +36,31 @@ impl<T: Transport> Run<'_, T> {
             "the target asked for a pause (429) that lasts another {} s; send again after it",
             seconds(until, now)
         );
-        self.left(index, ErrorType::RateLimited, why);
+        self.left(index, (ErrorType::RateLimited, why), now);
         true
     }
 
     /// Asks the circuit and the target's own rate. Refused, the result says so.
-    pub(super) fn admit(&mut self, index: usize, permit: OwnedSemaphorePermit) -> Option<Pass> {
-        let target = self.sends[index].target.clone();
-        let now = Moment::now();
-        let trial = match self.circuit(&target, now) {
+    pub(super) fn admit(
+        &mut self,
+        index: usize,
+        permit: SemaphorePermit<'a>,
+        now: Moment,
+    ) -> Option<Pass<SemaphorePermit<'a>>> {
+        let target = self.sends[index].target;
+        let trial = match self.circuit(target, now) {
             Ok(trial) => trial,
             Err(until) => {
                 self.skip_open(index, until, now.mono);
                 return None;
             }
         };
-        if let Err(until) = gate::token(&target, now.mono) {
+        if let Err(until) = gate::token(target, now.mono) {
             let why = format!(
                 "the target's own rate limit (flow.rateLimit) allows the next one in {} s",
                 seconds(until, now.mono)
             );
-            self.left(index, ErrorType::RateLimited, why);
+            self.left(index, (ErrorType::RateLimited, why), now.mono);
             return None;
         }
         Some(Pass { permit, trial })
@@ -80,7 +84,7 @@ impl<T: Transport> Run<'_, T> {
                 "the target's circuit is open; the next trial is in {} s",
                 seconds(until, now)
             );
-            self.left(index, ErrorType::NotAttempted, why);
+            self.left(index, (ErrorType::NotAttempted, why), now);
         } else {
             let result = &mut self.results[self.sends[index].at];
             result.error_type = None;
@@ -90,14 +94,14 @@ impl<T: Transport> Run<'_, T> {
     }
 
     /// Nothing was sent to a target, but may be later.
-    fn left(&mut self, index: usize, error_type: ErrorType, why: String) {
-        let duration = self.spent(index);
-        let Planned { at, target, .. } = &self.sends[index];
-        let result = &mut self.results[*at];
+    fn left(&mut self, index: usize, (error_type, why): (ErrorType, String), now: Instant) {
+        let duration = self.spent(index, now);
+        let Planned { at, target, .. } = self.sends[index];
+        let result = &mut self.results[at];
         result.duration = duration;
         result.error_type = Some(error_type);
         result.error = Some(why);
-        self.open.push(Open { at: *at, target: target.clone(), behind: false });
+        self.open.push(Open { at, target: target.clone(), behind: false });
         self.progress[index] = Progress::Done;
     }
 }

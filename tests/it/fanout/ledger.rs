@@ -365,6 +365,7 @@ impl Facts {
             Op::DeadLetter(letter) => self.bury(*letter),
             Op::DropDeadLetters(ids) => self.letters.retain(|id, _| !ids.contains(id)),
             Op::Attempt(attempt) => self.attempts.push(*attempt),
+            Op::Attempts(attempts) => self.attempts.extend(attempts),
             Op::Key(record) => {
                 self.keys.insert(record.key.clone(), *record);
             }

@@ -44,13 +44,14 @@ fn skips(results: &[TargetResult]) -> Vec<(&str, SkipReason)> {
     results.iter().filter_map(|result| Some((&*result.key.name, result.skipped?))).collect()
 }
 
-fn sends(plan: &Plan) -> Vec<&str> {
+fn sends<'a>(plan: &Plan<'a>) -> Vec<&'a str> {
     plan.sends.iter().map(|send| &*send.target.key.name).collect()
 }
 
 #[test]
 fn unhealthy_and_disabled_targets_are_skipped_by_default() {
-    let plan = plan(&mixed(), &every(), &Options::default(), Instant::now()).unwrap();
+    let mixed = mixed();
+    let plan = plan(&mixed, &every(), &Options::default(), Instant::now()).unwrap();
     let expected = [
         ("off", SkipReason::Disabled),
         ("unhealthy", SkipReason::Unhealthy),
@@ -63,7 +64,8 @@ fn unhealthy_and_disabled_targets_are_skipped_by_default() {
 #[test]
 fn strategies_keep_out_what_they_name_and_never_the_unknown() {
     let skipped_by = |options: &Options| {
-        let plan = plan(&mixed(), &every(), options, Instant::now()).unwrap();
+        let mixed = mixed();
+        let plan = plan(&mixed, &every(), options, Instant::now()).unwrap();
         let skipped: Vec<_> =
             skips(&plan.results).into_iter().map(|(name, _)| name.to_owned()).collect();
         skipped
@@ -79,8 +81,9 @@ fn strategies_keep_out_what_they_name_and_never_the_unknown() {
 
 #[test]
 fn degraded_is_named_as_the_reason() {
+    let mixed = mixed();
     let plan = plan(
-        &mixed(),
+        &mixed,
         &named(["ns/degraded", "ns/unhealthy"]),
         &with(Strategy::SkipUnhealthyAndDegraded),
         Instant::now(),
@@ -93,7 +96,8 @@ fn degraded_is_named_as_the_reason() {
 
 #[test]
 fn healthy_targets_start_first_and_answers_keep_the_request_order() {
-    let plan = plan(&mixed(), &every(), &with(Strategy::PublishToAll), Instant::now()).unwrap();
+    let mixed = mixed();
+    let plan = plan(&mixed, &every(), &with(Strategy::PublishToAll), Instant::now()).unwrap();
     assert_eq!(sends(&plan), ["healthy", "degraded", "unknown", "unhealthy"]);
     let order: Vec<_> = plan.results.iter().map(|result| &*result.key.name).collect();
     assert_eq!(order, ["degraded", "healthy", "off", "unhealthy", "unknown", "broken"]);
@@ -104,8 +108,9 @@ fn healthy_targets_start_first_and_answers_keep_the_request_order() {
 
 #[test]
 fn a_target_named_twice_is_published_once() {
+    let mixed = mixed();
     let plan = plan(
-        &mixed(),
+        &mixed,
         &named(["ns/healthy", "ns/off", "ns/healthy"]),
         &Options::default(),
         Instant::now(),
@@ -125,7 +130,8 @@ fn unknown_names_fail_the_whole_request() {
 #[test]
 fn all_takes_every_enabled_target_whatever_its_health() {
     let all = Selection::All(TargetFilter::default());
-    let plan = plan(&mixed(), &all, &with(Strategy::PublishToAll), Instant::now()).unwrap();
+    let mixed = mixed();
+    let plan = plan(&mixed, &all, &with(Strategy::PublishToAll), Instant::now()).unwrap();
     assert_eq!(sends(&plan), ["healthy", "degraded", "unknown", "unhealthy"]);
     assert_eq!(plan.results.len(), 4);
 }
@@ -133,7 +139,8 @@ fn all_takes_every_enabled_target_whatever_its_health() {
 #[test]
 fn healthy_takes_healthy_and_degraded() {
     let healthy = Selection::Healthy(TargetFilter::default());
-    let plan = plan(&mixed(), &healthy, &Options::default(), Instant::now()).unwrap();
+    let mixed = mixed();
+    let plan = plan(&mixed, &healthy, &Options::default(), Instant::now()).unwrap();
     assert_eq!(sends(&plan), ["healthy", "degraded"]);
     assert_eq!(plan.results.len(), 2);
 }
@@ -141,8 +148,9 @@ fn healthy_takes_healthy_and_degraded() {
 #[test]
 fn healthy_may_be_narrowed_to_leave_out_degraded() {
     let healthy = Selection::Healthy(TargetFilter::default());
-    let plan = plan(&mixed(), &healthy, &with(Strategy::SkipUnhealthyAndDegraded), Instant::now())
-        .unwrap();
+    let mixed = mixed();
+    let plan =
+        plan(&mixed, &healthy, &with(Strategy::SkipUnhealthyAndDegraded), Instant::now()).unwrap();
     assert_eq!(sends(&plan), ["healthy"]);
     assert_eq!(skips(&plan.results), [("degraded", SkipReason::Degraded)]);
 }

@@ -125,6 +125,7 @@ impl Picture {
                 }
             }
             Op::Attempt(record) => self.attempts.push(attempt(record)),
+            Op::Attempts(records) => self.attempts.extend(records.iter().map(attempt)),
             Op::Key(record) => {
                 self.keys.insert(record.key.to_string(), format!("{record:?}"));
             }
