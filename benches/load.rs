@@ -1,4 +1,5 @@
-//! Load on the real program: `cargo bench --bench load -- CELL…` with the cells `delivery`, `isolation` and `peers`.
+//! Load on the real program: `cargo bench --bench load -- CELL…` with the cells `delivery`, `isolation`, `peers`
+//! and `scale`.
 //! `FANFARE_QUICK=1` makes each a smoke run of seconds.
 //!
 //! The kit, in `benches/load/`, is plain blocking code around child processes:
@@ -42,6 +43,7 @@ mod peers;
 #[expect(dead_code, reason = "each cell uses a part of it")]
 mod post;
 #[path = "../tests/it/support/program.rs"]
+#[expect(clippy::duplicate_mod, reason = "the scale cell loads all that tests share")]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod process;
 #[path = "load/program.rs"]
@@ -49,9 +51,12 @@ mod process;
 mod program;
 #[path = "load/report.rs"]
 mod report;
+#[path = "load/scale.rs"]
+mod scale;
 #[path = "load/sink.rs"]
 mod sink;
 #[path = "../tests/it/support/sink/tls.rs"]
+#[expect(clippy::duplicate_mod, reason = "the scale cell loads all that tests share")]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod tls;
 
@@ -62,8 +67,12 @@ mod it {
 }
 
 /// What can be measured.
-const CELLS: &[(&str, fn())] =
-    &[("delivery", delivery::run), ("isolation", isolation::run), ("peers", peers::run)];
+const CELLS: &[(&str, fn())] = &[
+    ("delivery", delivery::run),
+    ("isolation", isolation::run),
+    ("peers", peers::run),
+    ("scale", scale::run),
+];
 
 fn main() {
     // Cargo adds `--bench`.
@@ -72,6 +81,7 @@ fn main() {
         Some("sink") => return sink::main(),
         Some("post") => return post::main(),
         Some("bare") => return bare::main(),
+        Some(scale::probed::ROLE) => return scale::probed::serve(),
         _ => {}
     }
     for word in &words {

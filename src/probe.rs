@@ -31,7 +31,9 @@ use schedule::{Flight, Schedule};
 
 use crate::{
     api::{HealthState, Reason},
-    registry::{Depth, Moment, Monitor, Sample, SampleFailure, SampleSource, Snapshot, Target},
+    registry::{
+        Depth, Follower, Moment, Monitor, Sample, SampleFailure, SampleSource, Snapshot, Target,
+    },
 };
 
 /// How long a question may overrun its time limit before it is given up for it.
@@ -75,11 +77,11 @@ struct Answer {
 
 impl<P: Prober> Probe<P> {
     /// Asks all targets, for ever; ends when `shutdown` is cancelled or the registry is gone.
-    pub async fn run(mut self, shutdown: CancellationToken) {
+    pub async fn run(self, shutdown: CancellationToken) {
         let mut schedule = Schedule::new(Rng::new());
         let mut open = FuturesUnordered::new();
         let max = self.settings.max_concurrent.max(1);
-        self.snapshots.mark_changed();
+        let mut snapshots = Follower::new(self.snapshots.clone());
         loop {
             let now = Instant::now();
             while open.len() < max
@@ -94,12 +96,11 @@ impl<P: Prober> Probe<P> {
             let next = schedule.next_due().filter(|_| open.len() < max);
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                changed = self.snapshots.changed() => {
-                    if changed.is_err() {
-                        return;
-                    }
-                    let snapshot = self.snapshots.borrow_and_update().clone();
-                    schedule.follow(&snapshot, Instant::now());
+                changed = snapshots.next() => {
+                    let Ok(snapshot) = changed else { return };
+                    let began = Instant::now();
+                    schedule.follow(&snapshot, began);
+                    snapshots.took_since(began);
                 }
                 Some(answer) = open.next() => self.take(&mut schedule, answer),
                 suspects = self.monitor.suspects().drain() => {

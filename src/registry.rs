@@ -8,6 +8,7 @@ mod advice;
 mod breaker;
 mod changes;
 mod condition;
+mod follower;
 mod freeze;
 mod health;
 mod index;
@@ -30,6 +31,7 @@ mod writer;
 pub use crate::clock::Moment;
 pub use breaker::CircuitSample;
 pub use changes::{Changes, Later};
+pub use follower::{Follower, RegistryGone};
 pub use health::{
     Depth, HealthPolicy, HealthView, Sample, SampleFailure, SampleSource, Transition,
 };

@@ -20,7 +20,7 @@ use super::{
     status::{Wiring, Writer},
     watch_state::WatchStates,
 };
-use crate::registry::Changes;
+use crate::registry::{Changes, Follower};
 
 /// What the controller of a cluster is set to.
 #[derive(Clone, Debug)]
@@ -91,7 +91,7 @@ pub fn cluster(
     let writer = Writer::new(Wiring {
         client,
         ledger,
-        snapshots: handles.snapshots.clone(),
+        snapshots: Follower::new(handles.snapshots.clone()),
         changes,
         leadership: leadership.clone(),
         events,

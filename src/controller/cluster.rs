@@ -4,7 +4,12 @@
 //! objects undeletable while we are down. Why a fresh list every ten minutes: an event that a
 //! broken proxy or API server swallowed is then made good.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{FutureExt, StreamExt, future::BoxFuture};
 use jiff::Timestamp;
@@ -159,7 +164,8 @@ impl Cluster {
 
 impl Follower {
     async fn objects<S: Watched>(self, api: Api<Unread<S>>, wrap: fn(Delta<S>) -> Change) {
-        let mut listed = Vec::new();
+        // Objects of a list are taken in as they come: all of them at once are never held here.
+        let mut listed = BTreeSet::new();
         self.clone()
             .events(api, |event| {
                 let delta = match event {
@@ -168,11 +174,11 @@ impl Follower {
                         None
                     }
                     Event::InitApply(object) => {
-                        listed.push(object.into());
-                        None
+                        listed.insert(object.key());
+                        Some(Delta::Applied(Box::new(object.into())))
                     }
                     Event::InitDone => {
-                        Some(Delta::Listed(self.key.1.clone(), std::mem::take(&mut listed)))
+                        Some(Delta::Complete(self.key.1.clone(), std::mem::take(&mut listed)))
                     }
                     Event::Apply(object) => Some(Delta::Applied(Box::new(object.into()))),
                     Event::Delete(object) => Some(Delta::Deleted(object.key())),

@@ -4,6 +4,7 @@
 //! on as it was, and a new one is not shown for [`PATIENCE`].
 
 mod target;
+mod waiting;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,6 +15,7 @@ use std::{
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use self::waiting::Waiting;
 use super::{
     ledger::{Ledger, ObjectKey, older},
     material::{Materials, News},
@@ -30,6 +32,10 @@ use crate::{
 /// How long a new target waits for Secrets that can't be read before it is shown without them.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long the first lists wait for Secrets before routing begins without the targets that need them:
+/// what these are owed is held until theirs are read.
+const FIRST_READS: Duration = Duration::from_secs(1);
+
 /// Labels of namespaces by name.
 type Labels = BTreeMap<String, BTreeMap<String, String>>;
 
@@ -42,11 +48,15 @@ pub(super) struct Compiler {
     scopes: Vec<Arc<str>>,
     targets: BTreeMap<TargetKey, TargetObject>,
     routes: BTreeMap<RouteKey, RouteObject>,
-    /// Targets that wait for what they name, and until when.
-    waiting: BTreeMap<TargetKey, Instant>,
+    /// Targets that wait for what they name.
+    waiting: Waiting,
+    /// Targets of which nothing was ever shown.
+    unshown: BTreeSet<TargetKey>,
     selecting: BTreeSet<TargetKey>,
     namespaces: Option<Labels>,
     listed: BTreeSet<(Kind, Option<Arc<str>>)>,
+    /// When every first list of targets was in.
+    targets_listed: Option<Instant>,
     targets_in: bool,
     routes_in: bool,
     materials: Materials,
@@ -94,10 +104,12 @@ impl Compiler {
             scopes,
             targets: BTreeMap::new(),
             routes: BTreeMap::new(),
-            waiting: BTreeMap::new(),
+            waiting: Waiting::default(),
+            unshown: BTreeSet::new(),
             selecting: BTreeSet::new(),
             namespaces: None,
             listed: BTreeSet::new(),
+            targets_listed: None,
             targets_in: false,
             routes_in: false,
             materials: Materials::new(now),
@@ -119,7 +131,9 @@ impl Compiler {
 
     /// When [`Compiler::overdue`] has something to do.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.waiting.values().min().copied()
+        let first_reads = self.targets_listed.filter(|_| !self.targets_in);
+        let first_reads = first_reads.map(|listed| listed + FIRST_READS);
+        first_reads.into_iter().chain(self.waiting.next_deadline()).min()
     }
 
     /// Shows readers what changed. Answers the events to tell.
@@ -139,34 +153,51 @@ impl Compiler {
             Change::Target(Delta::Applied(object)) => self.apply_target(*object, now),
             Change::Target(Delta::Deleted(key)) => self.delete_target(&key),
             Change::Target(Delta::Listed(scope, objects)) => {
-                let kept: BTreeSet<_> = objects.iter().map(|object| object.key.clone()).collect();
-                let of_scope = |key: &&TargetKey| within(scope.as_ref(), &key.namespace);
-                let gone = self.targets.keys().filter(of_scope).filter(|key| !kept.contains(*key));
-                for key in gone.cloned().collect::<Vec<_>>() {
-                    self.delete_target(&key);
-                }
+                let kept = objects.iter().map(|object| object.key.clone()).collect();
+                self.keep_targets(scope.as_ref(), &kept);
                 for object in objects {
                     self.apply_target(object, now);
                 }
                 self.listed.insert((Kind::PublishTarget, scope));
             }
+            Change::Target(Delta::Complete(scope, kept)) => {
+                self.keep_targets(scope.as_ref(), &kept);
+                self.listed.insert((Kind::PublishTarget, scope));
+            }
             Change::Route(Delta::Applied(object)) => self.apply_route(*object, now),
             Change::Route(Delta::Deleted(key)) => self.delete_route(&key),
             Change::Route(Delta::Listed(scope, objects)) => {
-                let kept: BTreeSet<_> = objects.iter().map(|object| object.key.clone()).collect();
-                let of_scope = |key: &&RouteKey| within(scope.as_ref(), &key.namespace);
-                let gone = self.routes.keys().filter(of_scope).filter(|key| !kept.contains(*key));
-                for key in gone.cloned().collect::<Vec<_>>() {
-                    self.delete_route(&key);
-                }
+                let kept = objects.iter().map(|object| object.key.clone()).collect();
+                self.keep_routes(scope.as_ref(), &kept);
                 for object in objects {
                     self.apply_route(object, now);
                 }
                 self.listed.insert((Kind::AlertRoute, scope));
             }
+            Change::Route(Delta::Complete(scope, kept)) => {
+                self.keep_routes(scope.as_ref(), &kept);
+                self.listed.insert((Kind::AlertRoute, scope));
+            }
             Change::Namespace(delta) => self.take_namespaces(delta),
         }
-        self.note_listed();
+        self.note_listed(now);
+    }
+
+    /// What is not in a list is gone.
+    fn keep_targets(&mut self, scope: Option<&Arc<str>>, kept: &BTreeSet<TargetKey>) {
+        let of_scope = |key: &&TargetKey| within(scope, &key.namespace);
+        let gone = self.targets.keys().filter(of_scope).filter(|key| !kept.contains(*key));
+        for key in gone.cloned().collect::<Vec<_>>() {
+            self.delete_target(&key);
+        }
+    }
+
+    fn keep_routes(&mut self, scope: Option<&Arc<str>>, kept: &BTreeSet<RouteKey>) {
+        let of_scope = |key: &&RouteKey| within(scope, &key.namespace);
+        let gone = self.routes.keys().filter(of_scope).filter(|key| !kept.contains(*key));
+        for key in gone.cloned().collect::<Vec<_>>() {
+            self.delete_route(&key);
+        }
     }
 
     /// Whom the API server refused: for the command that mends it.
@@ -187,20 +218,19 @@ impl Compiler {
         for News { target, rotated } in news {
             self.compile_target(&target, rotated, now);
         }
-        let users = self.materials.users(id).filter(|target| self.waiting.contains_key(*target));
+        let users = self.materials.users(id).filter(|target| self.waiting.contains(target));
         for target in users.cloned().collect::<Vec<_>>() {
             self.compile_target(&target, false, now);
         }
-        self.note_listed();
+        self.note_listed(now);
     }
 
     /// Shows the targets that have waited long enough.
     pub(super) fn overdue(&mut self, now: Moment) {
-        let due = self.waiting.iter().filter(|(_, until)| **until <= now.mono);
-        for target in due.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+        for target in self.waiting.overdue(now.mono) {
             self.compile_target(&target, false, now);
         }
-        self.note_listed();
+        self.note_listed(now);
     }
 
     fn apply_route(&mut self, object: Object<AlertRouteSpec>, now: Moment) {
@@ -274,13 +304,14 @@ impl Compiler {
     }
 
     /// Tells the registry once that all objects of a kind are in.
-    fn note_listed(&mut self) {
-        if !self.targets_in
-            && self.all_listed(Kind::PublishTarget)
-            && self.targets.values().all(|object| object.shown != Shown::Nothing)
-        {
-            self.targets_in = true;
-            self.publisher.registry().targets_listed();
+    fn note_listed(&mut self, now: Moment) {
+        if !self.targets_in && self.all_listed(Kind::PublishTarget) {
+            let listed = *self.targets_listed.get_or_insert(now.mono);
+            if self.unshown.is_empty() || now.mono >= listed + FIRST_READS {
+                self.show_unread(now);
+                self.targets_in = true;
+                self.publisher.registry().targets_listed();
+            }
         }
         if !self.routes_in && self.all_listed(Kind::AlertRoute) {
             self.routes_in = true;

@@ -1,7 +1,7 @@
 //! What the API server holds of each object, as last seen: by a watch event or by our own write.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -49,6 +49,8 @@ pub(super) struct Ledger(Arc<Shared>);
 struct Shared {
     seen: Mutex<BTreeMap<ObjectKey, Seen>>,
     marks: Mutex<BTreeSet<ObjectKey>>,
+    /// Targets whose first verdict waits for a Secret that was not read yet.
+    unsettled: Mutex<HashSet<TargetKey>>,
     notify: Notify,
 }
 
@@ -58,14 +60,13 @@ impl Ledger {
     /// A watch showed an object. Marks it if its status is not what was last seen or written.
     pub(super) fn observe<S: Watched>(&self, object: &Object<S>, now: Instant) {
         let key = ObjectKey::of::<S>(&object.key);
-        let status = Status::read(S::KIND, &object.status);
         let mut seen = self.seen();
         let first = match seen.get(&key) {
             Some(old) if old.uid == object.meta.uid => {
                 if older(&object.meta.resource_version, &old.resource_version) {
                     return;
                 }
-                if *old.status == status {
+                if old.status == object.status {
                     let old = seen.get_mut(&key).expect("it was just found");
                     old.resource_version.clone_from(&object.meta.resource_version);
                     old.generation = object.meta.generation;
@@ -75,7 +76,7 @@ impl Ledger {
             }
             _ => now,
         };
-        seen.insert(key.clone(), Seen::new(&object.meta, status, first));
+        seen.insert(key.clone(), Seen::new(&object.meta, &object.status, first));
         drop(seen);
         self.mark(key);
     }
@@ -88,19 +89,43 @@ impl Ledger {
             && old.uid == object.meta.uid
             && !older(&object.meta.resource_version, &old.resource_version)
         {
-            let status = Status::read(S::KIND, &object.status);
-            *old = Seen::new(&object.meta, status, old.first);
+            *old = Seen::new(&object.meta, &object.status, old.first);
         }
     }
 
     /// An object is gone.
     pub(super) fn gone(&self, key: &ObjectKey) {
         self.seen().remove(key);
+        if let ObjectKey::Target(target) = key {
+            self.unsettled_targets().remove(target);
+        }
     }
 
     /// The object as last seen.
     pub(super) fn get(&self, key: &ObjectKey) -> Option<Seen> {
         self.seen().get(key).cloned()
+    }
+
+    /// What the registry shows of a target is no verdict yet: its status stays as it is.
+    pub(super) fn unsettled(&self, target: &TargetKey) {
+        self.unsettled_targets().insert(target.clone());
+    }
+
+    /// There is a verdict on the target, or it is gone.
+    pub(super) fn settled(&self, target: &TargetKey) {
+        let was_open = self.unsettled_targets().remove(target);
+        if was_open {
+            self.mark(ObjectKey::Target(target.clone()));
+        }
+    }
+
+    /// Whether any of these targets waits for its first verdict.
+    pub(super) fn any_unsettled<'a>(
+        &self,
+        targets: impl IntoIterator<Item = &'a TargetKey>,
+    ) -> bool {
+        let unsettled = self.unsettled_targets();
+        !unsettled.is_empty() && targets.into_iter().any(|target| unsettled.contains(target))
     }
 
     /// Asks for the object's status to be projected again.
@@ -125,6 +150,10 @@ impl Ledger {
         std::mem::take(&mut *self.0.marks.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    fn unsettled_targets(&self) -> MutexGuard<'_, HashSet<TargetKey>> {
+        self.0.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn seen(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, Seen>> {
         self.0.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -142,12 +171,12 @@ pub(super) fn older(a: &str, b: &str) -> bool {
 // === impl Seen ===
 
 impl Seen {
-    fn new(meta: &Meta, status: Status, first: Instant) -> Self {
+    fn new(meta: &Meta, status: &Arc<Status>, first: Instant) -> Self {
         Self {
             uid: Arc::clone(&meta.uid),
             generation: meta.generation,
             resource_version: meta.resource_version.clone(),
-            status: Arc::new(status),
+            status: Arc::clone(status),
             first,
         }
     }
@@ -240,7 +269,10 @@ mod tests {
             key: TargetKey::new("sre", "slack"),
             meta: Meta { uid: uid.into(), resource_version: version.into(), ..Meta::default() },
             spec: parse_spec(&json!({"type": "Log"})),
-            status: json!({"health": {"state": state}}),
+            status: Arc::new(Status::read(
+                Kind::PublishTarget,
+                &json!({"health": {"state": state}}),
+            )),
         }
     }
 

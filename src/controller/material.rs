@@ -27,6 +27,8 @@ use crate::{
 pub(super) const FORBIDDEN_GRACE: Duration = Duration::from_secs(30);
 /// Time between reads of one Secret, before jitter; with it a change is seen within a minute.
 const PERIOD: Duration = Duration::from_secs(50);
+/// First reads are due this long after the start, those that were asked for at once.
+const FIRST: Duration = Duration::from_millis(1);
 /// Shortest time between two reads of one Secret that were asked for.
 const ASKED_GAP: Duration = Duration::from_secs(2);
 /// Pauses after the first, second, … read in a row that found nothing.
@@ -153,7 +155,7 @@ impl Materials {
     pub(super) fn refresh(&mut self, target: &TargetKey, now: Instant) {
         for id in self.users.get(target).cloned().unwrap_or_default() {
             let last = self.entries.get(&id).and_then(|entry| entry.last_read);
-            self.schedule(&id, last.map_or(now, |last| (last + ASKED_GAP).max(now)));
+            self.schedule(&id, last.map_or(self.start, |last| (last + ASKED_GAP).max(now)));
         }
     }
 
@@ -237,8 +239,8 @@ impl Materials {
             entry.again = true;
             return;
         }
-        // What was never read comes before everything that is read again.
-        let at = if entry.last_read.is_none() { self.start } else { at };
+        // What was never read comes before everything that is read again, and before that what was asked for.
+        let at = if entry.last_read.is_none() { at.min(self.start + FIRST) } else { at };
         if let Some(due) = entry.due {
             if due <= at {
                 return;

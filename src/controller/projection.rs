@@ -30,6 +30,19 @@ pub(super) fn routes_reaching(
     routes.cloned().map(ObjectKey::Route).collect()
 }
 
+/// The targets without a verdict, should they have none, that would make a status premature.
+pub(super) fn depends_on<'a>(
+    snapshot: &'a Snapshot,
+    key: &'a ObjectKey,
+) -> impl Iterator<Item = &'a TargetKey> {
+    let (own, entry) = match key {
+        ObjectKey::Target(target) => (Some(target), None),
+        ObjectKey::Route(route) => (None, snapshot.route(route)),
+    };
+    let named = entry.into_iter().flat_map(|it| it.rejected.iter().chain(&it.rejected_fallback));
+    own.into_iter().chain(named)
+}
+
 /// The objects whose entries differ between two snapshots, and the targets whose users do.
 pub(super) fn differing(before: &Snapshot, after: &Snapshot) -> BTreeSet<ObjectKey> {
     let mut keys = BTreeSet::new();

@@ -3,13 +3,18 @@
 //! Two sources speak this: a cluster ([`Cluster`](super::Cluster)) and a directory of manifests.
 //! Everything after it is the same code.
 
-use std::{collections::BTreeMap, fmt, hash::Hash, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    hash::Hash,
+    sync::Arc,
+};
 
 use secrecy::{ExposeSecret, SecretSlice};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::ledger::ObjectKey;
+use super::ledger::{ObjectKey, Status};
 use crate::api::{AlertRouteSpec, PublishTargetSpec, RouteKey, TargetKey};
 
 /// The annotation whose change asks for a fresh look at an object and its Secrets.
@@ -52,8 +57,8 @@ pub struct Object<S: Watched> {
     pub meta: Meta,
     /// The spec, or why it can't be read: a message with the path of the offending field.
     pub spec: Result<Arc<S>, String>,
-    /// The status as stored; null if there is none.
-    pub status: Value,
+    /// The status as stored; empty if there is none or it can't be read.
+    pub(super) status: Arc<Status>,
 }
 
 /// What the registry needs of an object's metadata.
@@ -87,6 +92,8 @@ pub enum Change {
 pub enum Delta<S: Watched> {
     /// These are all objects of the namespace, or of all namespaces if `None`.
     Listed(Option<Arc<str>>, Vec<Object<S>>),
+    /// Each of these, which are all objects of the namespace or of all namespaces if `None`, was applied.
+    Complete(Option<Arc<str>>, BTreeSet<S::Key>),
     /// One object was created or changed.
     Applied(Box<Object<S>>),
     /// One object was deleted.

@@ -17,7 +17,6 @@ use kube::{
 };
 use serde_json::json;
 use tokio::{
-    sync::watch,
     task::JoinError,
     time::{Instant, sleep_until},
 };
@@ -39,7 +38,7 @@ use super::{
 };
 use crate::{
     api::{AlertRouteSpec, GROUP, PublishTargetSpec, VERSION},
-    registry::{About, Changes, Moment, Notice, Snapshot},
+    registry::{About, Changes, Follower, Moment, Notice, Snapshot},
 };
 
 /// Owns what is written.
@@ -65,7 +64,7 @@ const FIRST_VERDICT: Duration = Duration::from_secs(2);
 pub(super) struct Wiring {
     pub(super) client: Client,
     pub(super) ledger: Ledger,
-    pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
+    pub(super) snapshots: Follower,
     pub(super) changes: Arc<Changes>,
     pub(super) leadership: Leadership,
     pub(super) events: Events,
@@ -127,11 +126,11 @@ impl Writer {
             let wiring = &mut self.wiring;
             tokio::select! {
                 () = token.cancelled() => return,
-                changed = wiring.snapshots.changed() => {
-                    if changed.is_err() {
-                        return;
-                    }
-                    self.take_snapshot();
+                changed = wiring.snapshots.next() => {
+                    let Ok(snapshot) = changed else { return };
+                    let began = Instant::now();
+                    self.take_snapshot(snapshot);
+                    self.wiring.snapshots.took_since(began);
                 }
                 targets = wiring.changes.drain() => {
                     let routes = projection::routes_reaching(&self.last, &targets);
@@ -150,8 +149,7 @@ impl Writer {
         }
     }
 
-    fn take_snapshot(&mut self) {
-        let snapshot = Arc::clone(&self.wiring.snapshots.borrow_and_update());
+    fn take_snapshot(&mut self, snapshot: Arc<Snapshot>) {
         let keys = differing(&self.last, &snapshot);
         self.last = snapshot;
         self.mark(keys);
@@ -205,6 +203,11 @@ impl Writer {
             self.queue.done(key);
             return None;
         };
+        if self.wiring.ledger.any_unsettled(projection::depends_on(&self.last, key)) {
+            // A verdict marks the object again.
+            self.queue.done(key);
+            return None;
+        }
         let moment = Moment { mono: now, wall: Timestamp::now() };
         let projected = projection::project(&self.last, key, &seen, moment)?;
         let deadline = seen.first + FIRST_VERDICT;

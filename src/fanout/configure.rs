@@ -9,7 +9,7 @@ use super::{
     policy::{recipients, uid},
 };
 use crate::{
-    api::{CircuitState, TargetKey},
+    api::{CircuitState, Reason, TargetKey},
     clock::Moment,
     delivery::Transport,
     registry::{Snapshot, TargetEntry},
@@ -60,6 +60,7 @@ impl<T: Transport> Shared<T> {
         self.release(&mut desk, owed);
         self.follow_circuits(&mut desk);
         self.count_held(&mut desk);
+        self.ask_for_secrets(&desk);
         drop(desk);
         self.listed.cancel();
         for key in renewed.iter().chain(&turns.resumed) {
@@ -70,6 +71,19 @@ impl<T: Transport> Shared<T> {
         }
         for key in &turns.renewed {
             self.lanes.stir(key);
+        }
+    }
+
+    /// Targets that are owed something and wait for a Secret come first.
+    fn ask_for_secrets(&self, desk: &Desk) {
+        let owed = desk.state.owed().into_iter().map(|(key, _)| key);
+        let queued = self.backlog().targets().into_iter().map(|(key, _)| key);
+        for key in owed.chain(queued) {
+            if let Some(TargetEntry::Rejected(rejected)) = desk.snapshot.targets.get(&key)
+                && rejected.reason == Reason::Pending
+            {
+                self.courier.refresh(&key);
+            }
         }
     }
 

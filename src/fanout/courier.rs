@@ -74,6 +74,11 @@ impl<T> Courier<T> {
         self.parts.snapshots.clone()
     }
 
+    /// Asks for the Secrets of a target to be read before others.
+    pub(crate) fn refresh(&self, target: &TargetKey) {
+        (self.parts.refresh)(target);
+    }
+
     /// The registry's present picture; per-target series follow it.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         let snapshot = self.parts.snapshots.borrow().clone();

@@ -17,8 +17,7 @@ use uuid::Uuid;
 use super::records::Subject;
 use crate::{
     alert::{
-        Alert, Member, Notification, NotificationReason, PublishId, Status, group_key,
-        incident_key,
+        Alert, Member, Notification, NotificationReason, PublishId, Status, group_key, incident_key,
     },
     publish::Idempotency,
     registry::Target,

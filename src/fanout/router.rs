@@ -19,7 +19,10 @@ use super::{
     desk::{Desk, Shared},
     lane::Lane,
 };
-use crate::{api::TargetKey, clock::Moment, delivery::Transport, dispatch::State, store::Failed};
+use crate::{
+    api::TargetKey, clock::Moment, delivery::Transport, dispatch::State, registry::Follower,
+    store::Failed,
+};
 
 /// How often metrics are brought up to date.
 const TICK: Duration = Duration::from_secs(1);
@@ -87,7 +90,7 @@ impl<T: Transport> Router<T> {
         let (mut failed, follow) = (store.failed(), shared.follow());
         tokio::pin!(follow);
         let mut tasks = JoinSet::new();
-        let mut snapshots = shared.courier.snapshots();
+        let mut snapshots = Follower::new(shared.courier.snapshots());
         let monitor = shared.courier.monitor().clone();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -101,9 +104,11 @@ impl<T: Transport> Router<T> {
                 error = &mut follow => return Err(error.into()),
                 () = shared.lanes.opened.notified() => shared.start_lanes(&mut tasks),
                 Some(ended) = tasks.join_next() => ended.map_err(RouterError::Lane)?,
-                changed = snapshots.changed() => {
+                changed = snapshots.next() => {
                     changed.map_err(|_| RouterError::Registry)?;
+                    let began = Instant::now();
                     shared.configure();
+                    snapshots.took_since(began);
                 }
                 keys = monitor.recovered().drain() => shared.recover(&keys),
                 () = shared.dirty.notified(), if gathered.is_none() => {

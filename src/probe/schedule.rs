@@ -38,6 +38,8 @@ pub(super) struct Flight {
 struct Entry {
     target: Arc<Target>,
     when: When,
+    /// Its checks at the regular pace have a place of their own within the interval.
+    placed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -91,7 +93,7 @@ impl Schedule {
             if let Some(When::Due(at)) = self.entries.get(&target.key).map(|entry| entry.when) {
                 self.queue.remove(&(at, target.key.clone()));
             }
-            let entry = Entry { target: Arc::clone(target), when: When::Due(due) };
+            let entry = Entry { target: Arc::clone(target), when: When::Due(due), placed: false };
             self.entries.insert(target.key.clone(), entry);
             self.queue.insert((due, target.key.clone()));
         }
@@ -118,12 +120,18 @@ impl Schedule {
         (entry.when == When::Open(flight.number)).then(|| Arc::clone(&entry.target))
     }
 
-    /// Ends a question and plans the next one, at the pace that is right now, give or take a tenth.
+    /// Ends a question and plans the next one, at the pace that is right now, give or take a tenth. The first
+    /// one at the regular pace comes at any moment of the interval: targets that were asked together, because
+    /// they were created or came back together, are asked evenly spread from then on.
     pub(super) fn land(&mut self, flight: &Flight, now: Instant) {
         let Some(target) = self.current(flight) else { return };
+        let Some(entry) = self.entries.get_mut(&target.key) else { return };
         let pace = target.live.pace(&target.health);
-        let due = now + pace.mul_f64(0.9 + 0.2 * self.rng.f64());
-        self.set(&target.key, due);
+        let regular = pace == target.health.interval;
+        let random = self.rng.f64();
+        let wait = if regular && !entry.placed { 0.1 + random } else { 0.9 + 0.2 * random };
+        entry.placed = regular;
+        self.set(&target.key, now + pace.mul_f64(wait));
     }
 
     /// Asks a target that just failed a delivery no later than failing targets are asked.

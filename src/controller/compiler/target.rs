@@ -6,12 +6,12 @@ use tracing::info;
 
 use super::{Compiler, PATIENCE, Shown, TargetObject, unreadable};
 use crate::{
-    api::{NamespacesFrom, PublishTargetSpec, PublishTargetStatus, Reason, TargetKey},
+    api::{NamespacesFrom, PublishTargetSpec, Reason, TargetKey},
     controller::{
-        ledger::{ObjectKey, older},
+        ledger::{ObjectKey, Status, older},
         material::wanted,
         metrics::Verdict,
-        source::{Kind, Object},
+        source::{Kind, Meta, Object},
         transition::Note,
     },
     delivery,
@@ -35,8 +35,8 @@ impl Compiler {
             }
             read = !same_spec || known.meta.reconcile != meta.reconcile;
             (restore, shown) = (known.restore.take(), known.shown);
-        } else if let Ok(status) = serde_json::from_value::<PublishTargetStatus>(status) {
-            restore = Some(Restored::from_status(&status, meta.generation));
+        } else if let Status::Target(status) = &*status {
+            restore = Some(Restored::from_status(status, meta.generation));
         }
         if read {
             match &spec {
@@ -49,6 +49,9 @@ impl Compiler {
             self.selecting.insert(key.clone());
         } else {
             self.selecting.remove(&key);
+        }
+        if shown == Shown::Nothing {
+            self.unshown.insert(key.clone());
         }
         self.targets.insert(key.clone(), TargetObject { meta, spec, restore, shown });
         self.compile_target(&key, false, now);
@@ -73,29 +76,25 @@ impl Compiler {
             Ok(spec) => {
                 if !self.materials.settled(key) {
                     let in_use = matches!(shown, Shown::Accepted(_));
-                    let until = *self.waiting.entry(key.clone()).or_insert(now.mono + PATIENCE);
-                    let hopeless = now.mono >= until && self.materials.attempted(key);
-                    if in_use || !hopeless {
-                        if now.mono >= until {
-                            self.waiting.insert(key.clone(), now.mono + PATIENCE);
+                    let until = self.waiting.until(key);
+                    let overdue = until.is_some_and(|until| now.mono >= until);
+                    if in_use || !overdue || !self.materials.attempted(key) {
+                        if until.is_none() || overdue {
+                            self.waiting.set(key, now.mono + PATIENCE);
                         }
                         return;
                     }
                 }
                 delivery::compile(
-                    delivery::Object {
-                        key: key.clone(),
-                        uid: Arc::clone(&meta.uid),
-                        generation: meta.generation,
-                        labels: meta.labels.clone(),
-                        spec: Arc::clone(spec),
-                    },
+                    form(key, meta, spec),
                     &self.materials.lookup(&key.namespace),
                     now,
                 )
             }
         };
+        self.ledger.settled(key);
         self.waiting.remove(key);
+        self.unshown.remove(key);
         let verdict = match &compiled {
             Ok(target) => {
                 if let Some(known) = restore.take() {
@@ -121,16 +120,42 @@ impl Compiler {
         self.publisher.registry().apply_target(compiled);
     }
 
+    /// Shows the targets of the first list whose Secrets are still to be read: not usable yet, but what they
+    /// are owed can be told from what nobody is owed. Their statuses wait for the real verdict.
+    pub(super) fn show_unread(&mut self, now: Moment) {
+        for key in &self.unshown {
+            let Some(TargetObject { meta, spec: Ok(spec), .. }) = self.targets.get(key) else {
+                continue;
+            };
+            let materials = self.materials.lookup(&key.namespace);
+            if let Err(pending) = delivery::compile(form(key, meta, spec), &materials, now) {
+                self.ledger.unsettled(key);
+                self.publisher.registry().apply_target(Err(pending));
+            }
+        }
+    }
+
     pub(super) fn delete_target(&mut self, key: &TargetKey) {
         self.ledger.gone(&ObjectKey::Target(key.clone()));
         if self.targets.remove(key).is_none() {
             return;
         }
         self.waiting.remove(key);
+        self.unshown.remove(key);
         self.selecting.remove(key);
         self.materials.forget(key);
         self.publisher.registry().remove_target(key);
         self.metrics.reconciled(Kind::PublishTarget, Verdict::Deleted);
         info!(to = %key, "Target deleted");
+    }
+}
+
+fn form(key: &TargetKey, meta: &Meta, spec: &Arc<PublishTargetSpec>) -> delivery::Object {
+    delivery::Object {
+        key: key.clone(),
+        uid: Arc::clone(&meta.uid),
+        generation: meta.generation,
+        labels: meta.labels.clone(),
+        spec: Arc::clone(spec),
     }
 }

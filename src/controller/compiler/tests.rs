@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    controller::Watched,
+    controller::{Watched, ledger::Status},
     registry::{Changes, Registry, Snapshot, TargetEntry},
 };
 
@@ -31,7 +31,7 @@ fn object<S: Watched>(name: &str, version: u32, spec: &Value) -> Object<S> {
         ..Meta::default()
     };
     let (key, spec) = (S::key("sre", name), super::super::parse_spec(spec));
-    Object { key, meta, spec, status: Value::Null }
+    Object { key, meta, spec, status: Arc::new(Status::read(S::KIND, &Value::Null)) }
 }
 
 fn hook(version: u32, secret: &str) -> Object<PublishTargetSpec> {

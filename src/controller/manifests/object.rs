@@ -12,8 +12,9 @@ use uuid::Uuid;
 use super::read::Files;
 use crate::{
     api::{self, AlertRouteSpec, PublishTargetSpec, validate},
-    controller::source::{
-        Material, MaterialId, MaterialKind, Meta, Object, RECONCILE_ANNOTATION, Watched,
+    controller::{
+        ledger::Status,
+        source::{Material, MaterialId, MaterialKind, Meta, Object, RECONCILE_ANNOTATION, Watched},
     },
 };
 
@@ -235,7 +236,12 @@ fn object<S: Watched>(
         reconcile: words(document, "/metadata/annotations").remove(RECONCILE_ANNOTATION),
         ..Meta::default()
     };
-    Object { key: S::key(namespace, name), meta, spec, status: Value::Null }
+    Object {
+        key: S::key(namespace, name),
+        meta,
+        spec,
+        status: Arc::new(Status::read(S::KIND, &Value::Null)),
+    }
 }
 
 /// A map of texts; what is no text in it is left out.

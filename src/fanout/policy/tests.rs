@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::{
     registry::{
-        Allowed, RejectedRoute, Registry,
+        Allowed, Registry, RejectedRoute,
         fixture::{rejected, route, target},
     },
     routing::{GroupBy, Grouping},

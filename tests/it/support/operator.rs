@@ -113,7 +113,10 @@ impl Launch {
     }
 
     fn bare() -> Self {
-        let mut command = program::command(Path::new(env!("CARGO_BIN_EXE_fanfare")));
+        // Benchmarks compare with another build.
+        let other = std::env::var_os("BENCH_PROGRAM");
+        let path = other.unwrap_or_else(|| env!("CARGO_BIN_EXE_fanfare").into());
+        let mut command = program::command(Path::new(&path));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FANFARE_")) {
             command.env_remove(name);
         }
