@@ -1,6 +1,5 @@
-//! Load on the real program: `cargo bench --bench load -- CELL…` with the cells `delivery`, `isolation`, `peers`
-//! and `scale`.
-//! `FANFARE_QUICK=1` makes each a smoke run of seconds.
+//! Load on the real program: `cargo bench --bench load -- CELL…` with the cells `delivery`, `isolation`, `memory`,
+//! `peers` and `scale`. `FANFARE_QUICK=1` makes each a smoke run of seconds.
 //!
 //! The kit, in `benches/load/`, is plain blocking code around child processes:
 //! - `program::Program` starts the real release binary (`BENCH_PROGRAM`: another one) on real files and tells its
@@ -19,6 +18,7 @@
 //! expected before it adds a figure, and it is bounded in time. All processes share one clock, `machine::now`.
 #![expect(
     clippy::panic,
+    clippy::unwrap_used,
     clippy::print_stdout,
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -37,15 +37,13 @@ mod delivery;
 mod isolation;
 #[path = "load/machine.rs"]
 mod machine;
+#[path = "load/memory.rs"]
+mod memory;
 #[path = "load/peers.rs"]
 mod peers;
 #[path = "load/post.rs"]
 #[expect(dead_code, reason = "each cell uses a part of it")]
 mod post;
-#[path = "../tests/it/support/program.rs"]
-#[expect(clippy::duplicate_mod, reason = "the scale cell loads all that tests share")]
-#[expect(dead_code, reason = "the tests use more of it")]
-mod process;
 #[path = "load/program.rs"]
 #[expect(dead_code, reason = "each cell uses a part of it")]
 mod program;
@@ -55,10 +53,6 @@ mod report;
 mod scale;
 #[path = "load/sink.rs"]
 mod sink;
-#[path = "../tests/it/support/sink/tls.rs"]
-#[expect(clippy::duplicate_mod, reason = "the scale cell loads all that tests share")]
-#[expect(dead_code, reason = "the tests use more of it")]
-mod tls;
 
 #[path = "../tests/it"]
 mod it {
@@ -70,6 +64,7 @@ mod it {
 const CELLS: &[(&str, fn())] = &[
     ("delivery", delivery::run),
     ("isolation", isolation::run),
+    ("memory", memory::run),
     ("peers", peers::run),
     ("scale", scale::run),
 ];

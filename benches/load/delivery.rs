@@ -181,7 +181,7 @@ fn flat_out(report: &mut Report, case: &Case, rounds: usize) {
     report.add((name, "post to receiver p99", "ms"), at(&|round| round.times.p99), None, note);
 }
 
-/// What a program delivers of this many new alerts, flat out, after a warm-up.
+/// What a program delivers of this many new alerts, flat out, after a warm-up. Whoever calls checks what came.
 pub(crate) fn burst(name: &str, program: &mut Program, sinks: &mut Sinks, alerts: usize) -> Round {
     let mut posts = Poster::start();
     warm(&mut posts, program, sinks);
@@ -195,7 +195,6 @@ pub(crate) fn burst(name: &str, program: &mut Program, sinks: &mut Sinks, alerts
         program.stop();
         println!("{}", program.log());
     }
-    assert!(got.pairs == pairs && got.strangers == 0, "{name}: {} of {pairs} came", got.pairs);
     let seconds = Duration::from_nanos(got.last - posted.began).as_secs_f64();
     let times = sinks.times(&posts.starts());
     Round {

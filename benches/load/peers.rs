@@ -5,7 +5,7 @@
 //! all of them and its integrations run side by side (a route for each would cost it a group each); no wait before
 //! the first flush; an interval so long that no group is flushed again and no deadline is near; no cluster; a log of
 //! errors only; a notification log in memory, as it always is. Fanfare keeps its defaults and syncs each post to the
-//! disk before it answers.
+//! disk before it answers. Of Fanfare each notification must come once; what a peer loses or repeats is counted.
 //!
 //! With `BENCH_AGAINST` the peer is that binary of Fanfare, such as one before a change. `BENCH_CASE` names one case:
 //! `M=10,`.
@@ -15,7 +15,7 @@ use std::{fmt::Write as _, fs, net::TcpListener, path::Path};
 use super::{
     delivery::{Round, burst, manifests, median},
     is_quick,
-    process::command,
+    it::support::program::command,
     program::{Program, directory, get},
     report::{Goal, Report},
     sink::{Sinks, Wire},
@@ -115,6 +115,10 @@ fn compare(report: &mut Report, peer: &Peer, (receivers, alerts): (usize, usize)
         round.cpu / round.got.pairs as f64 * 1e6
     });
     pair(report, (&case, "peak memory", "MiB"), (&ours, &theirs), |round| round.peak as f64 / MIB);
+    let sent = (receivers * alerts) as f64;
+    pair(report, (&case, "never came", ""), (&ours, &theirs), |round| {
+        sent - round.got.pairs as f64
+    });
     pair(report, (&case, "duplicates", ""), (&ours, &theirs), |round| round.got.duplicates as f64);
 }
 

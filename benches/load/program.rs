@@ -15,8 +15,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
+    it::support::program::command,
     machine::{cpu_seconds, kilobytes},
-    process::command,
     report::DIRECTORY,
 };
 

@@ -20,13 +20,7 @@ mod user;
 #[path = "scale/written.rs"]
 mod written;
 
-#[path = "../../tests/it"]
-mod it {
-    #[expect(dead_code, reason = "the tests use more of it")]
-    pub(crate) mod support;
-}
-
-use crate::{is_quick, report::Report};
+use crate::{is_quick, it, report::Report};
 use rig::Rig;
 
 const DEFAULT_OBJECTS: usize = 2_000;

@@ -29,9 +29,9 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     child::{Child, serve},
+    it::support::sink::Authority,
     machine::{cpu_seconds, now},
     post::ids,
-    tls::Authority,
 };
 
 /// How receivers are spoken to.

@@ -90,7 +90,8 @@ impl State {
             self.deadlines.push(at, id.into());
         }
         debug_assert!(
-            held.deadline(&self.settings, self.start).is_none_or(|at| held.queued <= Some(at)),
+            held.deadline(&self.settings, self.start)
+                .is_none_or(|at| held.queued.is_some_and(|queued| queued <= at)),
             "nothing is due before the timetable says so"
         );
         if ended {

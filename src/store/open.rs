@@ -62,6 +62,17 @@ pub(super) fn open_at(
     settings: Settings,
     place: Place,
 ) -> Result<(Arc<Redb>, Loaded), OpenError> {
+    let subject = place.subject.clone();
+    // A database that redb left by a panic may panic again when it is dropped, whatever was to be answered.
+    let opened = guarded("open the file", || Ok(open_unguarded(backend, settings, place)));
+    opened.unwrap_or_else(|fault| Err(refused(fault.into(), &subject)))
+}
+
+fn open_unguarded(
+    backend: impl StorageBackend,
+    settings: Settings,
+    place: Place,
+) -> Result<(Arc<Redb>, Loaded), OpenError> {
     let figures = Figures::new();
     let syncs = figures.sync.clone();
     let on_sync = Box::new(move |took: Duration| syncs.observe(took.as_secs_f64()));

@@ -11,6 +11,7 @@ mod formats;
 mod load;
 mod machine;
 mod model;
+mod pages;
 mod power;
 mod process;
 mod sequences;

@@ -5,6 +5,8 @@
 //!
 //! `FANFARE_SEQUENCES` says how many histories are tried, `FANFARE_SEED` is the number of the first.
 
+mod outside;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -19,7 +21,7 @@ use fanfare::{
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-use super::world::{BEGIN, BLOCKED, FAILED, UNSURE, World, key, recipient};
+use super::world::{BEGIN, BLOCKED, FAILED, UNSURE, World, recipient};
 
 /// While `source` fires, the next one is inhibited.
 const ALERTS: [&str; 4] = ["source", "quiet", "x", "y"];
@@ -267,67 +269,6 @@ impl History {
             let name = name_of(member);
             self.beliefs.insert((flight.target.clone(), name), member.status);
         }
-    }
-
-    fn restart(&mut self) {
-        for flight in std::mem::take(&mut self.flights) {
-            if self.rng.bool() {
-                self.arrive(&flight);
-            }
-            for (name, ..) in &flight.says {
-                self.sure.remove(&(flight.target.clone(), *name));
-            }
-        }
-        let lossless = self.rng.bool();
-        self.note(format!("restart, lossless: {lossless}"));
-        self.crashed = true;
-        if lossless {
-            self.world.restart();
-        } else {
-            self.sure.clear();
-            self.world.crash();
-        }
-        for target in self.open.clone() {
-            self.tell_circuit(target);
-        }
-    }
-
-    fn hold(&mut self, target: &str) {
-        self.world.verdicts.insert(target.to_owned(), Verdict::Hold);
-        assert!(self.world.take(target).is_none());
-        self.world.verdicts.clear();
-        self.note(format!("{target} held"));
-    }
-
-    fn unsilence(&mut self) {
-        let now = self.world.now;
-        self.silences.retain(|_, (_, until)| *until > now);
-        if let Some((id, of)) = self.silences.pop_first() {
-            self.world.unsilence(id);
-            self.note(format!("{of:?} no longer silenced"));
-        }
-    }
-
-    fn suspend(&mut self) {
-        let route = self.world.routes.get_mut("r").unwrap();
-        let suspended = route.spec["suspend"] != true;
-        route.spec = spec(suspended);
-        self.world.configure();
-        self.note(format!("suspended: {suspended}"));
-    }
-
-    fn circuit(&mut self, target: &'static str) {
-        if !self.open.remove(target) {
-            self.open.insert(target);
-        }
-        self.tell_circuit(target);
-    }
-
-    fn tell_circuit(&mut self, target: &'static str) {
-        let (open, now) = (self.open.contains(target), self.world.moment());
-        let owed = self.world.state.circuit(&key(target), open, now);
-        self.world.settle_accounts(owed);
-        self.note(format!("circuit of {target} open: {open}"));
     }
 
     fn deliver_all(&mut self) {

@@ -251,8 +251,9 @@ fn who_may_have_heard_before_a_silence_hears_of_the_end_after_a_crash() {
     let mut world = world();
     world.fires_on("x", BEGIN);
     let _under_way = world.take("a").unwrap();
-    world.ends("x", BEGIN);
     world.silence("x", HOUR);
+    world.wait(9);
+    world.ends("x", BEGIN);
     world.crash();
     world.wait(HOUR);
     assert_eq!(world.told(), ["a resolved"]);

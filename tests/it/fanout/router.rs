@@ -259,6 +259,8 @@ async fn an_alert_that_is_not_sent_any_more_is_over() {
         std::thread::sleep(Duration::from_millis(20));
         tokio::time::sleep(SECOND).await;
     }
+    // The figures follow what is told.
+    routes.quiet().await;
     assert_eq!(routes.told(), [("ns/a".into(), Resolved, "DiskFull".into())]);
     assert_eq!(routes.bed.metric("fanfare_alerts_expired_total"), Some(1.0));
 }

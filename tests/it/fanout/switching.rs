@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fanfare::alert::Status;
+use fanfare::{alert::Status, api::Semantics, registry::Target};
 use serde_json::json;
 
 use super::{
@@ -24,6 +24,13 @@ async fn queued() -> Routes {
     routes
 }
 
+async fn needs_the_latest(routes: &mut Routes) {
+    // Another spec as far as the registry can see.
+    let edited = Target { generation: 2, ..target("ns/a").compiled() };
+    routes.apply(|it| it.apply_target(Ok(edited))).await;
+    assert_eq!(routes.target("ns/a").policy.semantics, Semantics::Latest);
+}
+
 /// Its end is owed; then the target is well again, and hears of both in order.
 async fn assert_in_order(routes: Routes) {
     routes.bed.wire.script("ns/a", failing());
@@ -41,7 +48,7 @@ async fn assert_in_order(routes: Routes) {
 #[tokio::test(start_paused = true)]
 async fn what_is_owed_goes_behind_what_is_queued_of_its_group() {
     let mut routes = queued().await;
-    routes.apply(|it| it.apply_target(Ok(target("ns/a").compiled()))).await;
+    needs_the_latest(&mut routes).await;
     assert_in_order(routes).await;
 }
 
@@ -54,9 +61,21 @@ async fn what_is_owed_goes_behind_what_is_queued_of_its_group_after_a_restart_to
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_owed_at_a_start_goes_behind_what_nobody_has_read_yet() {
+    let mut routes = queued().await;
+    needs_the_latest(&mut routes).await;
+    routes.post(vec![resolved(&alert("DiskFull"))]).await.unwrap();
+    routes.bed.wire.script("ns/a", Script::Accept);
+    let send = json!({"whenUnhealthy": "Send"});
+    let routes = routes.restart([target("ns/a")], [route("r", &["a"], send)]).await;
+    tokio::time::sleep(SECOND * 600).await;
+    assert_eq!(statuses(&routes, "DiskFull"), IN_ORDER);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_owed_waits_until_the_end_of_what_was_queued_of_its_group_is_on_disk() {
     let mut routes = queued().await;
-    routes.apply(|it| it.apply_target(Ok(target("ns/a").compiled()))).await;
+    needs_the_latest(&mut routes).await;
     routes.post(vec![resolved(&alert("DiskFull"))]).await.unwrap();
     routes.bed.wire.take_seen();
     routes.bed.ledger.hold();
@@ -71,7 +90,7 @@ async fn what_is_owed_waits_until_the_end_of_what_was_queued_of_its_group_is_on_
 #[tokio::test(start_paused = true)]
 async fn other_groups_go_past() {
     let mut routes = queued().await;
-    routes.apply(|it| it.apply_target(Ok(target("ns/a").compiled()))).await;
+    needs_the_latest(&mut routes).await;
     routes.bed.wire.script_alert("DiskFull", failing());
     routes.bed.wire.script("ns/a", Script::Accept);
     routes.asked();
