@@ -15,7 +15,12 @@
 //! nothing outlives the request, and nothing needs a channel back. What costs CPU time (TLS, HTTP
 //! framing) runs in the client's connection tasks on all cores; what is left here is rendering.
 //!
-//! @@FIGURES@@
+//! The price is CPU parallelism. Measured with `benches/engine.rs` on two busy cores: a target costs the engine
+//! about 1 µs of CPU time, everything included, and 0.15 µs if it is left out. The bare sends to a thousand targets
+//! take 0.35 ms in one task and 0.8 ms with a task each; when each send computes for 10 µs first, 15 ms in one
+//! task and 10 ms with a task each. A publish to a thousand targets waits far longer for the network, so
+//! order, prompt cancellation and truthful results won. Should rendering ever dominate, the place to change is
+//! `step`: spawn the attempt there and await it.
 //!
 //! # What happens without waiting happens at one moment
 //!
