@@ -1,5 +1,5 @@
-//! Load on the real program: `cargo bench --bench load -- CELL…` with the cells `delivery`, `isolation`, `memory`,
-//! `peers` and `scale`. `FANFARE_QUICK=1` makes each a smoke run of seconds.
+//! Load on the real program: `cargo bench --bench load -- CELL…` with the cells `intake`, `delivery`, `isolation`,
+//! `memory`, `peers` and `scale`. `FANFARE_QUICK=1` makes each a smoke run of seconds.
 //!
 //! The kit, in `benches/load/`, is plain blocking code around child processes:
 //! - `program::Program` starts the real release binary (`BENCH_PROGRAM`: another one) on real files and tells its
@@ -10,6 +10,7 @@
 //!   (`Z<number>Z`), flat out or at a pace (open loop), and tells `Posted`; when each alert's post began and was
 //!   answered lies in files by number. Alerts of one program need numbers or a `Load::run` that are new.
 //! - `bare::Bare` is a bare hyper client loop against the same receivers: what the machine allows.
+//! - `commits::Commits` is a bare loop that commits to redb as the store does: what the disk allows.
 //! - `child::Child` is such a child process: this executable with a hidden first argument; orders and answers are
 //!   JSON lines. A role is a line in `main` below.
 //! - `report::Report` collects figures with their goals and writes `target/bench/<cell>.json` and a table.
@@ -31,8 +32,12 @@ mod bare;
 #[path = "load/child.rs"]
 #[expect(dead_code, reason = "each cell uses a part of it")]
 mod child;
+#[path = "load/commits.rs"]
+mod commits;
 #[path = "load/delivery.rs"]
 mod delivery;
+#[path = "load/intake.rs"]
+mod intake;
 #[path = "load/isolation.rs"]
 mod isolation;
 #[path = "load/machine.rs"]
@@ -62,6 +67,7 @@ mod it {
 
 /// What can be measured.
 const CELLS: &[(&str, fn())] = &[
+    ("intake", intake::run),
     ("delivery", delivery::run),
     ("isolation", isolation::run),
     ("memory", memory::run),

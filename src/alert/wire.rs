@@ -47,15 +47,16 @@ pub enum ParseError {
 /// An alert as written, not checked.
 #[derive(Debug, Default)]
 pub(super) struct Raw<'a> {
-    pub(super) labels: Option<Pairs>,
-    pub(super) annotations: Option<Pairs>,
+    pub(super) labels: Option<Pairs<'a>>,
+    pub(super) annotations: Option<Pairs<'a>>,
     pub(super) starts_at: Written,
     pub(super) ends_at: Written,
     pub(super) generator_url: Cow<'a, str>,
     pub(super) status: Option<Cow<'a, str>>,
 }
 
-pub(super) type Pairs = Vec<(Box<str>, Box<str>)>;
+/// Names and values, borrowed as far as possible: most alerts are known, and their labels go again.
+pub(super) type Pairs<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
 /// A string, borrowed from the body unless it holds escapes.
 #[derive(Default)]
@@ -194,7 +195,7 @@ impl<'de> Visitor<'de> for RawSeed {
 }
 
 /// A key that comes twice adds to what it gave first, as in Go; null takes it back.
-fn merge(into: &mut Option<Pairs>, more: Option<Pairs>) {
+fn merge<'a>(into: &mut Option<Pairs<'a>>, more: Option<Pairs<'a>>) {
     match (into.as_mut(), more) {
         (Some(pairs), Some(more)) => pairs.extend(more),
         (_, more) => *into = more,
@@ -212,7 +213,7 @@ fn time<E: de::Error>(text: Option<Text<'_>>) -> Result<Written, E> {
 // === impl PairsVisitor ===
 
 impl<'de> DeserializeSeed<'de> for PairsVisitor {
-    type Value = Option<Pairs>;
+    type Value = Option<Pairs<'de>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
@@ -220,7 +221,7 @@ impl<'de> DeserializeSeed<'de> for PairsVisitor {
 }
 
 impl<'de> Visitor<'de> for PairsVisitor {
-    type Value = Option<Pairs>;
+    type Value = Option<Pairs<'de>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of strings")
@@ -234,7 +235,7 @@ impl<'de> Visitor<'de> for PairsVisitor {
         let mut pairs = Vec::with_capacity(8);
         while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
             let Text(value) = map.next_value::<Option<Text<'de>>>()?.unwrap_or_default();
-            pairs.push((name.into(), value.into()));
+            pairs.push((name, value));
         }
         Ok(Some(pairs))
     }

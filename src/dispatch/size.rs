@@ -97,6 +97,11 @@ impl State {
     pub(super) fn fit(&mut self, mut alert: Alert) -> Alert {
         let held = self.index.get(&alert.labels).and_then(|id| self.alerts.get(id));
         let Some(known) = held.map(|held| held.alert.clone()) else { return alert };
+        // One copy of what is the same, or every alert that was sent again would hold its labels twice.
+        alert.labels = known.labels.clone();
+        if alert.annotations == known.annotations {
+            alert.annotations = known.annotations.clone();
+        }
         let (before, after) = (size(&known), size(&alert));
         if after > before && !self.has_room(after - before, 0) {
             alert.annotations = known.annotations.clone();

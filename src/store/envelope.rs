@@ -50,7 +50,13 @@ pub(super) enum Unusable {
 
 /// Starts a record; the body goes in behind, then [`seal`].
 pub(super) fn begin(kind: Kind) -> Encoder {
-    let mut encoder = Encoder(Vec::with_capacity(256));
+    begin_in(Vec::with_capacity(256), kind)
+}
+
+/// The same in the place of an earlier record.
+pub(super) fn begin_in(mut place: Vec<u8>, kind: Kind) -> Encoder {
+    place.clear();
+    let mut encoder = Encoder(place);
     #[expect(clippy::cast_possible_truncation, reason = "a byte until format 255")]
     encoder.0.extend_from_slice(&[FORMAT as u8, kind as u8, 0, 0, 0, 0]);
     encoder

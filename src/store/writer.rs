@@ -143,14 +143,16 @@ impl Writer {
             return Ok(());
         }
         let mut table = txn.open_table(ALERTS).during("open the alerts")?;
+        let mut place = Vec::new();
         for (id, record) in alerts {
             if let Some(record) = record {
-                let mut row = envelope::begin(Kind::Alert);
+                let mut row = envelope::begin_in(place, Kind::Alert);
                 write_alert_record(&mut row, &record);
                 let row = envelope::seal(&id.0.to_be_bytes(), row);
                 let before = self.operations.put(&mut table, id.0, &row)?;
                 self.alerts += u64::from(before.is_none());
                 self.grow(row.len() as u64, before);
+                place = row;
             } else if let Some(before) = self.operations.remove(&mut table, id.0)? {
                 self.alerts = self.alerts.saturating_sub(1);
                 self.grow(0, Some(before.len() as u64));
@@ -170,9 +172,10 @@ impl Writer {
             return Ok(());
         }
         let mut table = txn.open_table(TOLD).during("open what was told")?;
+        let mut place = Vec::new();
         for (id, record) in told {
             if let Some(record) = record {
-                let mut row = envelope::begin(Kind::Told);
+                let mut row = envelope::begin_in(place, Kind::Told);
                 write_told(&mut row, &record, &mut |name| {
                     let (number, is_new) = self.names.intern(name.clone());
                     if is_new {
@@ -183,6 +186,7 @@ impl Writer {
                 let row = envelope::seal(&id.0.to_be_bytes(), row);
                 let before = self.operations.put(&mut table, id.0, &row)?;
                 self.grow(row.len() as u64, before);
+                place = row;
             } else if let Some(before) = self.operations.remove(&mut table, id.0)? {
                 self.grow(0, Some(before.len() as u64));
             }
