@@ -3,7 +3,9 @@
 //!
 //! `FANFARE_OBJECTS` targets and as many routes (default 2,000; the goals are for 10,000), each route to one
 //! target of its own; one target in ten takes its URL from a Secret of its own. The receivers listen on 100
-//! ports in a process of their own. Status writes are counted from the API server's audit log.
+//! ports in a process of their own. `FANFARE_SECONDS` of idleness (60), `FANFARE_FOREIGN` Secrets and `ConfigMaps` of
+//! others (as many as targets), `FANFARE_PHASES`: a list of `idle single foreign update restart lease delete` to
+//! do only these. Status writes are counted from the API server's audit log.
 
 #![expect(clippy::unwrap_used, reason = "it stops if it can't")]
 
@@ -13,6 +15,8 @@ mod objects;
 mod phases;
 #[path = "scale/probed.rs"]
 pub(crate) mod probed;
+#[path = "scale/restart.rs"]
+mod restart;
 #[path = "scale/rig.rs"]
 mod rig;
 #[path = "scale/user.rs"]

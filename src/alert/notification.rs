@@ -61,6 +61,7 @@ pub enum Reason {
 }
 
 /// Pairs that all members share, sorted by name.
+#[must_use]
 pub fn common<'a>(
     members: &'a [Member],
     of: impl Fn(&'a Alert) -> &'a Labels,

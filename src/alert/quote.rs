@@ -137,6 +137,7 @@ fn plain(bytes: &[u8]) -> usize {
 }
 
 /// Whether an escape may begin here.
+#[expect(clippy::needless_bitwise_bool, reason = "without branches it becomes vector instructions")]
 fn is_odd(byte: u8) -> bool {
     (byte < 0x20)
         | (byte == b'"')

@@ -313,6 +313,17 @@ mod tests {
     }
 
     #[test]
+    fn a_verdict_marks_the_target_that_waited_for_it() {
+        let (ledger, target) = (Ledger::default(), TargetKey::new("sre", "slack"));
+        ledger.settled(&target);
+        assert!(!marked(&ledger), "it did not wait");
+        ledger.unsettled(&target);
+        assert!(ledger.any_unsettled([&target]) && !marked(&ledger));
+        ledger.settled(&target);
+        assert!(!ledger.any_unsettled([&target]) && marked(&ledger));
+    }
+
+    #[test]
     fn a_recreated_object_starts_anew_and_an_old_write_does_not_count_for_it() {
         let ledger = Ledger::default();
         ledger.observe(&object("u1", "9", "Healthy"), Instant::now());

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use url::Url;
 
-use crate::alert::{Alert, Labels, Member, Notification, Status};
+use crate::alert::{Alert, Fingerprint, Labels, Member, Notification, Status};
 
 /// Marks that a text was cut.
 const CUT: char = '…';
@@ -201,6 +201,9 @@ pub(super) struct Object<'a>(pub(super) &'a Labels);
 /// Pairs as a JSON object.
 pub(super) struct Pairs<'a>(pub(super) Vec<(&'a str, &'a str)>);
 
+/// A fingerprint as it prints.
+pub(super) struct Hex(pub(super) Fingerprint);
+
 /// RFC 3339 with milliseconds, as Prometheus writes it.
 #[derive(Clone, Copy)]
 pub(super) struct Time(pub(super) Timestamp);
@@ -218,6 +221,14 @@ impl Serialize for Object<'_> {
 impl Serialize for Pairs<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().copied())
+    }
+}
+
+// === impl Hex ===
+
+impl Serialize for Hex {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
     }
 }
 

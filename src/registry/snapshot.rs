@@ -182,6 +182,6 @@ impl Snapshot {
 
     /// The routes whose status shows the state of `key`.
     pub fn routes_of(&self, key: &TargetKey) -> impl Iterator<Item = &RouteKey> {
-        self.users.get(key).into_iter().flat_map(|routes| routes.iter())
+        self.users.get(key).into_iter().flat_map(Set::iter)
     }
 }

@@ -17,20 +17,20 @@ impl RouteTable {
         // Whoever hides it is filed under a matcher that stands in it too, or that accepts its value.
         let filed = route.matchers.iter().filter_map(|own| self.filed_under(own, namespace));
         let first = filed
-            .filter_map(|mut filed| filed.find_map(|first| verdict(first, route)).flatten())
-            .chain(self.unfiled(namespace).find_map(|first| verdict(first, route)).flatten())
+            .filter_map(|filed| first_that_hides(filed, route))
+            .chain(first_that_hides(self.unfiled(namespace), route))
             .min_by(|a, b| a.order(b));
         first.map(|route| route.key.clone())
     }
 }
 
-/// Asked of routes in evaluation order: `Some` ends the search.
-fn verdict<'a>(first: &'a Arc<Route>, route: &Route) -> Option<Option<&'a Arc<Route>>> {
-    if first.order(route) != Ordering::Less {
-        Some(None)
-    } else {
-        hides(first, route).then_some(Some(first))
-    }
+/// `routes` are in evaluation order.
+fn first_that_hides<'a>(
+    routes: impl Iterator<Item = &'a Arc<Route>>,
+    route: &Route,
+) -> Option<&'a Arc<Route>> {
+    let mut before = routes.take_while(|first| first.order(route) == Ordering::Less);
+    before.find(|first| hides(first, route))
 }
 
 fn hides(first: &Route, route: &Route) -> bool {

@@ -69,8 +69,12 @@ impl RouteTable {
     #[must_use]
     pub fn new(routes: Vec<Arc<Route>>) -> Self {
         let mut table = Self::default();
-        routes.iter().for_each(|route| table.demand(route));
-        routes.into_iter().for_each(|route| table.file(route));
+        for route in &routes {
+            table.demand(route);
+        }
+        for route in routes {
+            table.file(route);
+        }
         table
     }
 

@@ -166,6 +166,38 @@ fn complete_means_every_scope_of_both_kinds_and_every_first_secret() {
 }
 
 #[test]
+fn routing_begins_before_slow_first_secrets_are_read() {
+    let mut bench = bench(&[]);
+    let key = TargetKey::new("sre", "hook");
+    bench.list(None, vec![hook(1, "a")]);
+    bench.list_routes(None);
+    assert_eq!(bench.compiler.next_deadline(), Some(bench.now.mono + FIRST_READS));
+    assert!(!bench.complete());
+    bench.wait(FIRST_READS);
+    assert!(bench.complete());
+    assert_eq!(bench.shown(), Some(Err(Reason::Pending)));
+    assert!(bench.compiler.ledger.any_unsettled([&key]), "its status waits");
+    bench.answer(Ok(url("http://x.example/one")));
+    assert_eq!(bench.shown(), Some(Ok("/one".to_owned())));
+    assert!(!bench.compiler.ledger.any_unsettled([&key]));
+}
+
+#[test]
+fn what_a_list_does_not_name_is_gone() {
+    let mut bench = bench(&[]);
+    bench.apply(hook(1, "a"));
+    bench.answer(Ok(url("http://x.example/one")));
+    let key = TargetKey::new("sre", "hook");
+    let complete = |keys: &[&TargetKey]| {
+        Change::Target(Delta::Complete(None, keys.iter().copied().cloned().collect()))
+    };
+    bench.compiler.take(complete(&[&key]), bench.now);
+    assert!(bench.shown().is_some());
+    bench.compiler.take(complete(&[]), bench.now);
+    assert_eq!(bench.shown(), None);
+}
+
+#[test]
 fn rotation_is_told_once() {
     let mut bench = bench(&[]);
     bench.apply(hook(1, "a"));

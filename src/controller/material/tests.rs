@@ -187,3 +187,16 @@ fn what_no_target_names_is_forgotten() {
     assert!(materials.entries.is_empty());
     assert_eq!(materials.next_due(), None);
 }
+
+#[test]
+fn a_first_read_that_was_asked_for_comes_before_others() {
+    let start = Instant::now();
+    let mut materials = Materials::new(start);
+    let now = start + Duration::from_secs(1);
+    for name in ["a", "b", "c"] {
+        materials.want(&target(name), naming(name, &["key"]), now);
+    }
+    materials.refresh(&target("c"), now);
+    let order: Vec<_> = (0..3).map(|_| materials.take_due(now).unwrap().name.to_string()).collect();
+    assert_eq!(order, ["c", "a", "b"]);
+}

@@ -8,7 +8,7 @@ use super::super::json;
 use crate::{
     alert::{Member, Notification, Status},
     api::PagerDutySeverity,
-    delivery::text::{self, Object, Time},
+    delivery::text::{self, Hex, Object, Time},
     registry::Target,
 };
 
@@ -25,6 +25,7 @@ const DETAILS_DROPPED: &str = "details left out by Fanfare: the event would be l
 
 /// The fields of each object are in the order of their names; empty ones are left out.
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are PagerDuty's")]
 struct Event<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<&'static str>,
@@ -68,7 +69,7 @@ enum Details<'a> {
         annotations: Object<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
         fallback: Option<&'static str>,
-        fingerprint: String,
+        fingerprint: Hex,
         labels: Object<'a>,
     },
     Several {
@@ -182,7 +183,7 @@ fn one<'a>(member: &'a Member, fallback: Option<&'static str>) -> Details<'a> {
     Details::One {
         annotations: Object(&member.alert.annotations),
         fallback,
-        fingerprint: member.alert.labels.fingerprint().to_string(),
+        fingerprint: Hex(member.alert.labels.fingerprint()),
         labels: Object(&member.alert.labels),
     }
 }

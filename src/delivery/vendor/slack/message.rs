@@ -56,6 +56,7 @@ struct Block {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are Slack's")]
 struct Text {
     #[serde(skip_serializing_if = "Option::is_none")]
     emoji: Option<bool>,

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::super::json;
 use crate::{
-    alert::{Fingerprint, Member, Notification, Status, common, webhook},
-    delivery::text::{Object, Pairs, Time},
+    alert::{Member, Notification, Status, common, webhook},
+    delivery::text::{Hex, Object, Pairs, Time},
 };
 
 /// The fields of each object are in the order of their names.
@@ -48,8 +48,7 @@ struct Data<'a> {
 struct Alert<'a> {
     annotations: Object<'a>,
     ends_at: Option<Time>,
-    #[serde(serialize_with = "printed")]
-    fingerprint: Fingerprint,
+    fingerprint: Hex,
     #[serde(rename = "generatorURL")]
     generator_url: &'a str,
     labels: Object<'a>,
@@ -119,7 +118,7 @@ fn alert(Member { alert, status }: &Member) -> Alert<'_> {
     Alert {
         annotations: Object(&alert.annotations),
         ends_at: (*status == Status::Resolved).then_some(Time(alert.ends_at)),
-        fingerprint: alert.labels.fingerprint(),
+        fingerprint: Hex(alert.labels.fingerprint()),
         generator_url: &alert.generator_url,
         labels: Object(&alert.labels),
         starts_at: Time(alert.starts_at),
@@ -132,10 +131,6 @@ fn size(alert: &Alert<'_>) -> usize {
     let mut count = Count(0);
     serde_json::to_writer(&mut count, alert).expect("counting takes all that is written");
     count.0
-}
-
-fn printed<S: serde::Serializer>(it: &Fingerprint, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(it)
 }
 
 // === impl Count ===

@@ -67,8 +67,9 @@ fn a_final_route_of_many_moves_only_the_shadows_behind_it() {
     let behind = |value: usize| -> Vec<RouteKey> {
         (0..10).map(|ten| format!("a/{:03}", 10 * ten + value).parse().unwrap()).collect()
     };
-    for value in [3, 5] {
-        registry.apply_route(Ok(last(route("a/last").with(matching(value)))));
+    for (generation, value) in [(1, 3), (2, 5)] {
+        let form = route("a/last").generation(generation).with(matching(value));
+        registry.apply_route(Ok(last(form)));
         let keys: Vec<RouteKey> = shadowed(&registry.snapshot());
         assert_eq!(keys, behind(value), "those behind the earlier form are free again");
     }
