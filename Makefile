@@ -104,7 +104,7 @@ verify: lint crds docs test ## All of these, then a clean tree
 bench: controlplane ## All benchmarks; a table and plots in target/bench (builds first; then at most 20 minutes)
 	cargo bench $(CARGO_FLAGS) --no-run
 	rm -rf target/criterion target/bench
-	cargo bench $(CARGO_FLAGS) --bench engine --bench routing --bench render
+	cargo bench $(CARGO_FLAGS) --bench engine --bench footprint --bench routing --bench render
 	cargo bench $(CARGO_FLAGS) --bench semantics --bench listing --bench restart
 	FANFARE_CONTROLPLANE_BIN='$(CONTROLPLANE)' cargo bench $(CARGO_FLAGS) --bench load -- intake delivery isolation memory scale
 	cargo bench $(CARGO_FLAGS) --bench summary

@@ -52,9 +52,9 @@ mod null;
 use bed::{alert, engine, request, targets};
 use null::{FarEnd, FarThread, Null, same_thread};
 
-#[cfg(feature = "mimalloc")]
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const COUNTS: [usize; 7] = [1, 5, 10, 25, 50, 100, 200];
 
@@ -73,7 +73,7 @@ impl Measurement for ThreadTime {
     }
 
     fn end(&self, start: Duration) -> Duration {
-        self.start() - start
+        self.start().saturating_sub(start)
     }
 
     fn add(&self, one: &Duration, other: &Duration) -> Duration {
@@ -173,7 +173,8 @@ fn one_task_or_many<M: Measurement + 'static>(criterion: &mut Criterion<M>) {
         group.bench_function(BenchmarkId::new("engine", label), |bencher| {
             publish(bencher, &runtime, (&engine, &request));
         });
-        let targets: Vec<_> = targets(count, 0).into_iter().map(|one| one.build()).collect();
+        let targets: Vec<_> =
+            targets(count, 0).into_iter().map(builder::TargetBuilder::build).collect();
         let notification = notification();
         group.bench_function(BenchmarkId::new("bare", label), |bencher| {
             bencher.to_async(&runtime).iter(|| async {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use fanfare::publish::{Publisher, TargetResult};
 use tokio::runtime::Builder;
 
+#[expect(dead_code, reason = "the benchmark of time uses more of it")]
 #[path = "engine/bed.rs"]
 mod bed;
 #[expect(dead_code, reason = "the tests use more of it")]

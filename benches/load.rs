@@ -50,7 +50,6 @@ mod peers;
 #[expect(dead_code, reason = "each cell uses a part of it")]
 mod post;
 #[path = "load/program.rs"]
-#[expect(dead_code, reason = "each cell uses a part of it")]
 mod program;
 #[path = "load/report.rs"]
 mod report;

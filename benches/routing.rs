@@ -192,9 +192,9 @@ impl World {
     ) -> Duration {
         let mut spent = Duration::ZERO;
         for _ in 0..rounds {
-            let made = make(self);
+            let taken = make(self);
             let started = Instant::now();
-            change(&mut self.registry, made);
+            change(&mut self.registry, taken);
             let next = self.registry.snapshot();
             spent += started.elapsed();
             assert_eq!(next.generation, self.shown.generation + 1);

@@ -60,12 +60,13 @@ impl PublishId {
     #[must_use]
     pub fn new(unique: &str) -> Self {
         let mut half = [0; 16];
-        half.copy_from_slice(&Sha256::digest(unique)[..16]);
+        half.iter_mut().zip(Sha256::digest(unique)).for_each(|(to, from)| *to = from);
         Self(half)
     }
 
     /// The id for one target: 32 hex digits. With a UID of the usual length this is one block of the hash.
     #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "hex digits are ASCII")]
     pub fn of(&self, target_uid: &str) -> Arc<str> {
         let hash = Sha256::new().chain_update(self.0).chain_update(target_uid).finalize();
         let mut digits = [0; 32];

@@ -31,6 +31,10 @@ const REMEMBER_STALE: Duration = Duration::from_hours(14 * 24);
 
 /// One alert, the newest state of it.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and there are 100,000 of it"
+)]
 pub(super) struct Held {
     pub(super) alert: Arc<Alert>,
     pub(super) phase: Phase,
@@ -379,17 +383,6 @@ impl Held {
 
     fn last_end(&self) -> Option<Timestamp> {
         self.past.as_ref()?.last_end
-    }
-
-    fn doubt(&self) -> Option<&Doubt> {
-        self.past.as_ref()?.doubt.as_ref()
-    }
-
-    /// What it says is doubted no more.
-    fn believe(&mut self) {
-        if let Some(past) = &mut self.past {
-            past.doubt = None;
-        }
     }
 
     /// When the alert ends if nobody mentions it: for v2 its end, but not before everyone had the

@@ -76,12 +76,12 @@ impl State {
         now: Moment,
     ) -> (Vec<GroupId>, Vec<GroupId>) {
         self.grouped = grouped;
-        let differs = |(id, group): (&GroupId, &Box<Group>)| {
+        let differs = |group: &Group| {
             let delivery = self.grouped.get(&group.route);
-            let same = delivery.is_some_and(|delivery| Arc::ptr_eq(delivery, &group.delivery));
-            (!same).then_some(*id)
+            !delivery.is_some_and(|delivery| Arc::ptr_eq(delivery, &group.delivery))
         };
-        let mut changed: Vec<GroupId> = self.groups.iter().filter_map(differs).collect();
+        let mut changed: Vec<GroupId> =
+            self.groups.iter().filter(|(_, group)| differs(group)).map(|(id, _)| *id).collect();
         changed.sort_unstable();
         let mut restored = Vec::new();
         for id in &changed {

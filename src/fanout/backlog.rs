@@ -135,11 +135,6 @@ impl Backlog {
         self.lock().queues.is_empty()
     }
 
-    /// Whether nothing waits for any target.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lock().queues.is_empty()
-    }
-
     /// Whether a publish of this group has to go behind what waits for the target.
     pub(crate) fn stands_before(&self, target: &TargetKey, group_key: &str) -> bool {
         let known = self.lock();

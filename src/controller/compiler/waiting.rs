@@ -66,7 +66,7 @@ mod tests {
         waiting.set(&b, now + 2 * second);
         waiting.set(&a, now + 3 * second);
         assert_eq!(waiting.next_deadline(), Some(now + 2 * second));
-        assert_eq!(waiting.overdue(now + 2 * second), [b.clone()]);
+        assert_eq!(waiting.overdue(now + 2 * second), std::slice::from_ref(&b));
         waiting.remove(&b);
         assert_eq!(waiting.overdue(now + 9 * second), [a]);
     }

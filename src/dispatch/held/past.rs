@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::Held;
 use crate::alert::Alert;
 
 #[derive(Debug, Default)]
@@ -30,5 +31,20 @@ impl Past {
         let any = last_end.is_some() || doubt.is_some();
         let doubt = doubt.map(|(until, resolved)| Doubt { until, resolved });
         any.then(|| Box::new(Self { last_end, doubt }))
+    }
+}
+
+// === impl Held ===
+
+impl Held {
+    pub(super) fn doubt(&self) -> Option<&Doubt> {
+        self.past.as_ref()?.doubt.as_ref()
+    }
+
+    /// What it says is doubted no more.
+    pub(super) fn believe(&mut self) {
+        if let Some(past) = &mut self.past {
+            past.doubt = None;
+        }
     }
 }

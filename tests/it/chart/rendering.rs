@@ -115,7 +115,7 @@ fn rules_obey_the_values() {
     let objects = bed.render("everything", &[]);
     let rules = &only(&objects, "PrometheusRule")["spec"]["groups"][0]["rules"];
     let rules = rules.as_array().unwrap();
-    assert_eq!(rules.len(), 11, "one of twelve is disabled");
+    assert_eq!(rules.len(), 12, "one of thirteen is disabled");
     for rule in rules {
         let name = rule["alert"].as_str().unwrap();
         assert_ne!(name, "WatchStalled");

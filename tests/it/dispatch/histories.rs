@@ -305,7 +305,9 @@ impl History {
             self.deliver_all();
         }
         self.check();
-        ALERTS.iter().for_each(|name| self.end(name));
+        for name in ALERTS {
+            self.end(name);
+        }
         for _ in 0..14 {
             self.world.wait(130);
             self.deliver_all();

@@ -125,7 +125,7 @@ async fn damaged_branch_ends_the_program_and_the_next_start_serves() {
     let flip = |at: usize, bit: u8| move |page: &mut [u8], _: Branch| page[at] ^= 1 << bit;
     let child = |byte: usize, bit: u8| {
         move |page: &mut [u8], Branch { keys, .. }: Branch| {
-            page[last_child(keys) + byte] ^= 1 << bit
+            page[last_child(keys) + byte] ^= 1 << bit;
         }
     };
     let itself = |page: &mut [u8], Branch { keys, number }: Branch| {
@@ -140,7 +140,7 @@ async fn damaged_branch_ends_the_program_and_the_next_start_serves() {
         ("another child", Box::new(child(0, 0))),
         ("itself", Box::new(itself)),
     ];
-    let (mut at_start, mut ended) = (0, 0);
+    let (mut at_start, mut ended, mut later) = (0, 0, 0);
     for (what, change) in changes {
         let data = tempfile::tempdir().unwrap();
         let mut damaged = image.clone();
@@ -162,7 +162,9 @@ async fn damaged_branch_ends_the_program_and_the_next_start_serves() {
         let mut second = launch().start_ready().await;
         assert!(!data.path().join(SUSPECT).exists(), "{what}: it was looked at");
         let moved = moved_aside(data.path()) - found;
-        assert_eq!(moved, usize::from(status.is_some()), "{what}: moved aside");
+        // Where the commit before is whole, redb goes back to it and the file stays.
+        assert!(moved <= usize::from(status.is_some()), "{what}: moved aside without need");
+        later += moved;
         assert_eq!(run_into(&mut second).await, None, "{what}: the second start meets it too");
         let served = post(&second.intake_url("/api/v2/alerts"), &firing("After")).await;
         assert_eq!(served.status, 200, "{what}");
@@ -170,4 +172,5 @@ async fn damaged_branch_ends_the_program_and_the_next_start_serves() {
     }
     eprintln!("{at_start} found by the start, {ended} by a commit");
     assert!(at_start > 0 && ended > 0, "{at_start} and {ended} damages were met");
+    assert!(later > 0, "no second start had to move the file aside");
 }
