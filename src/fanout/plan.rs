@@ -1,12 +1,12 @@
 //! Which targets a publish sends to, which it leaves out, and in which order it starts.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use hashbrown::HashSet;
 use tokio::time::Instant;
 
 use crate::{
-    api::{CircuitState, HealthState, TargetKey, TargetType},
+    api::{CircuitState, HealthState, Reason, TargetKey, TargetType},
     publish::{
         ErrorType, MAX_CONCURRENT, MAX_TIMEOUT, Options, PublishError, Selection, SkipReason,
         Strategy, TargetFilter, TargetResult,
@@ -47,7 +47,8 @@ struct With<'a> {
 /// Decides about every selected target.
 ///
 /// `All` and `Healthy` select among usable targets that are not suspended; a named target that is
-/// suspended or unusable is skipped as `disabled`.
+/// suspended or unusable is skipped as `disabled`. So is, however it is selected, one whose Secret has not
+/// been read yet: the caller must see that it missed out.
 ///
 /// # Errors
 /// [`PublishError`] if targets are not known yet, a named one does not exist, or the request
@@ -137,10 +138,15 @@ fn circuit(target: &Target, With { options, now }: &With<'_>) -> Option<SkipReas
     waits.then_some(SkipReason::CircuitOpen)
 }
 
-fn passes(filter: &TargetFilter, target: &Target) -> bool {
-    filter.namespace.as_ref().is_none_or(|namespace| **namespace == *target.key.namespace)
-        && filter.kind.is_none_or(|kind| kind == target.kind)
-        && filter.labels.iter().all(|(name, value)| target.labels.get(name) == Some(value))
+fn passes(
+    filter: &TargetFilter,
+    key: &TargetKey,
+    kind: Option<TargetType>,
+    labels: &BTreeMap<String, String>,
+) -> bool {
+    filter.namespace.as_ref().is_none_or(|namespace| **namespace == *key.namespace)
+        && filter.kind.is_none_or(|wanted| kind == Some(wanted))
+        && filter.labels.iter().all(|(name, value)| labels.get(name) == Some(value))
 }
 
 // === impl Plan ===
@@ -188,11 +194,21 @@ impl<'s> Plan<'s> {
     ) {
         self.results.reserve(snapshot.targets.len());
         for entry in snapshot.targets.values() {
-            let TargetEntry::Accepted(target) = entry else { continue };
-            // Read once: what is decided and what is reported must not differ.
-            let health = target.live.health();
-            if !target.suspended() && wanted(health) && passes(filter, target) {
-                self.add((entry, target), health, with);
+            match entry {
+                TargetEntry::Accepted(target) => {
+                    // Read once: what is decided and what is reported must not differ.
+                    let health = target.live.health();
+                    let is_meant = !target.suspended() && wanted(health);
+                    if is_meant && passes(filter, &target.key, Some(target.kind), &target.labels) {
+                        self.add((entry, target), health, with);
+                    }
+                }
+                TargetEntry::Rejected(it) if it.reason == Reason::Pending => {
+                    if passes(filter, &it.key, it.kind, &it.labels) {
+                        self.skip(entry, (&it.key, it.kind), SkipReason::Disabled);
+                    }
+                }
+                TargetEntry::Rejected(_) => {}
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use fanfare::{
-    api::TargetType,
+    api::{Reason, TargetType},
     fanout::{Plan, plan},
     publish::{Options, PublishError, Selection, SkipReason, Strategy, TargetFilter, TargetResult},
     registry::{Snapshot, TargetEntry},
@@ -59,6 +59,26 @@ fn unhealthy_and_disabled_targets_are_skipped_by_default() {
     ];
     assert_eq!(skips(&plan.results), expected);
     assert_eq!(plan.results.len(), 6);
+}
+
+#[test]
+fn a_target_whose_secret_was_not_read_yet_is_listed_by_every_selection() {
+    let mut mixed = mixed();
+    let mut pending = rejected("ns/pending");
+    pending.reason = Reason::Pending;
+    Arc::make_mut(&mut mixed.targets)
+        .insert(key("ns/pending"), TargetEntry::Rejected(Arc::new(pending)));
+    let skipped = |selection: &Selection, strategy| {
+        let plan = plan(&mixed, selection, &with(strategy), Instant::now()).unwrap();
+        let found = skips(&plan.results).into_iter().map(|(name, why)| (name.to_owned(), why));
+        found.collect::<Vec<_>>()
+    };
+    let expected = [("pending".to_owned(), SkipReason::Disabled)];
+    let (all, elsewhere) = (TargetFilter::default(), "other");
+    assert_eq!(skipped(&Selection::All(all.clone()), Strategy::PublishToAll), expected);
+    assert_eq!(skipped(&Selection::Healthy(all.clone()), Strategy::SkipUnhealthy), expected);
+    let other = TargetFilter { namespace: Some(elsewhere.into()), ..all };
+    assert_eq!(skipped(&Selection::All(other), Strategy::PublishToAll), []);
 }
 
 #[test]
