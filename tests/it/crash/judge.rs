@@ -1,7 +1,7 @@
 //! Whether what came is what was owed.
 //!
-//! For every receiver and alert: the last that came is the last that was acknowledged (or nothing, if the
-//! receiver heard nothing of an incident that is over); no older state comes after a newer one; one
+//! For every receiver and alert: the last that it may have taken is the last that was acknowledged (or nothing, if
+//! the receiver heard nothing of an incident that is over); no older state comes after a newer one; one
 //! state has one id. The receiver that needs every transition got every acknowledged one.
 
 use std::collections::HashMap;
@@ -22,16 +22,18 @@ pub(super) fn faults(senders: &Senders, receivers: &Receivers) -> Vec<String> {
     for (receiver, all) in receivers.notified() {
         let grouped = GROUPED.contains(&receiver);
         // It hears nothing of transitions under a silence, not even afterwards.
-        let heard = |sender: &&Sender| receiver != AUDIT || !is_silenced(&sender.name);
-        for sender in senders.all.iter().filter(heard) {
+        let told = |sender: &&Sender| receiver != AUDIT || !is_silenced(&sender.name);
+        for sender in senders.all.iter().filter(told) {
             let came = mentions(&all, &sender.name, |_| true);
             // What was refused and then silenced, or left out of the next flush, was never told.
             let told = mentions(&all, &sender.name, |one| one.accepted);
+            // The end of a problem is owed to whoever may have heard of it.
+            let heard = mentions(&all, &sender.name, |one| !one.refused);
             let place = format!("{receiver}, {}", sender.name);
             let last = match () {
                 () if grouped => last(sender, &told, |_, _| true),
                 () if is_silenced(&sender.name) => last(sender, &told, began),
-                () => last(sender, &came, began),
+                () => last(sender, &heard, began),
             };
             faults.extend(last.map(|fault| format!("{place}: {fault}")));
             faults.extend(order(&came).map(|fault| format!("{place}: {fault}")));

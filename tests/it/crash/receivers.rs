@@ -35,6 +35,8 @@ pub(super) struct Notified {
     pub(super) group: String,
     /// Whether it was taken: then the receiver knows of it, whether or not the program got to know that.
     pub(super) accepted: bool,
+    /// Whether the answer said that it was not taken: then the receiver knows nothing of it.
+    pub(super) refused: bool,
     pub(super) at: Instant,
     /// Never empty.
     pub(super) members: Vec<Mention>,
@@ -128,6 +130,7 @@ fn notified((request, entry): (&Received, &Entry)) -> Notified {
         id: request.header("webhook-id").expect("every notification has an id").to_owned(),
         group: entry.group.clone(),
         accepted: entry.accepted,
+        refused: matches!(entry.answered, Some(500 | 503)),
         at: request.at,
         members: alerts.iter().map(mention).collect(),
     }

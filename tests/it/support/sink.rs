@@ -231,9 +231,10 @@ impl Shared {
         (answer, state.ledger.len() - 1)
     }
 
-    fn accepted(&self, entry: usize, accepted: bool) {
+    fn answered(&self, entry: usize, status: Option<u16>) {
         if let Some(entry) = self.state().ledger.get_mut(entry) {
-            entry.accepted = accepted;
+            entry.answered = status;
+            entry.accepted = status.is_some_and(|status| (200..300).contains(&status));
         }
     }
 }
@@ -315,10 +316,10 @@ where
         }
         sleep(answer.delay).await;
         // Before it is written: whoever has read the answer finds it in the ledger.
-        let accepts = (200..300).contains(&answer.status) && answer.fault.gets_out();
-        shared.accepted(entry, accepts);
+        let status = answer.fault.gets_out().then_some(answer.status);
+        shared.answered(entry, status);
         let written = wire::write_answer(stream.get_mut(), &answer, head_only).await;
-        shared.accepted(entry, accepts && written.is_ok());
+        shared.answered(entry, status.filter(|_| written.is_ok()));
         let goes_on = written?;
         if !goes_on {
             break;

@@ -18,6 +18,8 @@ pub(crate) struct Entry {
     pub(crate) starts_at: String,
     /// Whether the answer was a 2xx that got out whole.
     pub(crate) accepted: bool,
+    /// Status of the answer, if that got out whole.
+    pub(crate) answered: Option<u16>,
     pub(crate) connection: usize,
     pub(crate) at: Instant,
 }
@@ -57,6 +59,7 @@ impl Entry {
             firing: body.data.status == "firing",
             starts_at: body.data.alerts.into_iter().next().unwrap_or_default().starts_at,
             accepted: false,
+            answered: None,
             connection: request.connection,
             at: request.at,
         }
