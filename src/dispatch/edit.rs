@@ -186,7 +186,9 @@ impl State {
                     link.lose((id, &content), &mut self.desk, now);
                 }
             }
-            let kept = link.matches || !link.is_idle();
+            // What was told alert by alert goes to a group only where the link is there to find it.
+            let moves = moved.iter().any(|one: &Moved| one.route == link.route);
+            let kept = link.matches || moves || !link.is_idle();
             told |= !kept && !link.told.iter().all(Told::is_unknown);
             kept
         });

@@ -140,6 +140,11 @@ fn an_alert_that_matches_again_is_a_member_again() {
     assert_eq!(told(&mut world), ["a repeat interval elapsed: x y"]);
 }
 
+fn suspend(world: &mut World, suspended: bool) {
+    world.routes.get_mut("r").unwrap().spec = json!({"suspend": suspended});
+    world.configure();
+}
+
 /// Tells x, changes the grouping, lets y come and both end.
 fn regrouped(before: impl Into<Option<Arc<Grouping>>>, after: impl Into<Option<Arc<Grouping>>>) {
     let mut world = World::new(&["a"]);
@@ -191,6 +196,26 @@ fn a_grouping_that_is_added_drains_what_was_told_alone() {
 #[test]
 fn a_grouping_that_is_removed_drains_the_groups() {
     regrouped(by(&["namespace"]), None);
+}
+
+#[test]
+fn what_was_told_alone_before_a_restart_is_ended_though_the_route_is_suspended_and_groups() {
+    let mut world = World::new(&["a"]);
+    world.fires_on("x", BEGIN);
+    let (notification, ticket) = world.take("a").unwrap();
+    world.settle(ticket, Settled::Delivered);
+    suspend(&mut world, true);
+    world.restart();
+    group(&mut world, by(&["namespace"]));
+    suspend(&mut world, false);
+    world.ends("x", BEGIN);
+    world.wait(INTERVAL);
+    let (end, ticket) = world.take("a").unwrap();
+    assert_eq!(super::words(&end), "a all alerts resolved: x-");
+    assert_eq!(end.group_key, notification.group_key);
+    world.settle(ticket, Settled::Delivered);
+    world.wait(3_600);
+    assert!(is_empty(&world), "{:?}", world.disk);
 }
 
 #[test]
@@ -254,13 +279,11 @@ fn what_is_suspended_keeps_the_latest_state() {
     assert_eq!(told(&mut world), ["b some alerts resolved: x- y"]);
     world.edit("a", |one| one.suspended = false);
     assert_eq!(told(&mut world), ["a new alerts added: x- y"]);
-    world.routes.get_mut("r").unwrap().spec = json!({"suspend": true});
-    world.configure();
+    suspend(&mut world, true);
     world.ends("y", BEGIN);
     world.wait(INTERVAL);
     assert!(told(&mut world).is_empty());
-    world.routes.get_mut("r").unwrap().spec = json!({});
-    world.configure();
+    suspend(&mut world, false);
     let end = ["a all alerts resolved: y-", "b all alerts resolved: y-"];
     assert_eq!(told(&mut world), end);
 }
