@@ -34,7 +34,7 @@ impl State {
             if !ticket.is_of(entry) {
                 return;
             }
-            entry.mark_unlooked_for();
+            entry.mark_unlooked_for(&ticket);
             if !ticket.is_current(entry) {
                 entry.overtaken(ticket, 0);
             } else if !(entry.confirmed && entry.owes() && entry.tries_on(&ticket)) {

@@ -117,12 +117,13 @@ impl State {
             let link = held.links.iter().find(|link| link.route == group.route);
             let Some(link) = link.filter(|link| !link.muted.any()) else { continue };
             let lingers = link.group != Some(id) || !link.matches;
-            let shown = held.show(*alert, lingers);
-            if !link.drains.is_empty() && !lingers {
-                let ended = shown.as_ref().is_some_and(|shown| shown.status == Status::Resolved);
+            let Some(mut shown) = held.show(*alert, lingers) else { continue };
+            shown.elsewhere = !link.drains.is_empty() && !lingers;
+            if shown.elsewhere {
+                let ended = shown.status == Status::Resolved;
                 elsewhere.push((*alert, ended, link.drains.clone()));
             }
-            members.extend(shown);
+            members.push(shown);
         }
         members.sort_by(|a, b| order(&a.alert.labels, &b.alert.labels));
         Present { members: Roll::new(members).into(), elsewhere }

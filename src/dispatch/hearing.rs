@@ -110,13 +110,6 @@ impl Hearings {
 
     /// A notification of these members may have arrived.
     pub(super) fn doubt<'a>(&mut self, view: impl Iterator<Item = &'a Shown>) {
-        let doubted = |what: Option<Hearing>, shown: &Shown| match (shown.status, what) {
-            (Status::Firing, Some(Hearing::Firing)) => what,
-            (Status::Firing, _) | (Status::Resolved, Some(Hearing::Firing)) => {
-                Some(Hearing::Unsure)
-            }
-            (Status::Resolved, what) => what,
-        };
         self.merge(view, doubted, |what| what);
     }
 
@@ -130,21 +123,28 @@ impl Hearings {
         self.merge(view, skipped, |what| what);
     }
 
-    /// An attempt on these members begins. Returns whether some of them were left out until now: they
-    /// may be heard of from now on.
+    /// An attempt on these members begins. Returns whether the log must name it first, because a later start
+    /// would believe what the log says, or does not say, of some of them: what was left out until now, what
+    /// this version was heard to be before, what was told in another group.
     pub(super) fn begin<'a>(&mut self, view: impl Iterator<Item = &'a Shown> + Clone) -> bool {
-        let skipped = |shown: &&Shown| {
-            shown.status == Status::Firing && self.what(shown.id) == Some(Hearing::Skipped)
-        };
-        let any = view.clone().any(|shown| skipped(&shown));
-        if any {
+        let (mut believed, mut skipped) = (false, false);
+        for shown in view.clone() {
+            let Some(heard) = self.of(shown.id) else {
+                believed |= shown.elsewhere && shown.status == Status::Firing;
+                continue;
+            };
+            let changes = doubted(Some(heard.what), shown) != Some(heard.what);
+            believed |= changes && heard.version == shown.version;
+            skipped |= changes && heard.what == Hearing::Skipped;
+        }
+        if skipped {
             let heard = |what: Option<Hearing>, shown: &Shown| match (shown.status, what) {
                 (Status::Firing, Some(Hearing::Skipped)) => None,
                 (_, what) => what,
             };
             self.merge(view, heard, |what| what);
         }
-        any
+        believed || skipped
     }
 
     /// That these members ended need not be told any more. Returns whether that changes anything.
@@ -234,6 +234,15 @@ impl From<Arc<[Heard]>> for Hearings {
         all.dedup_by_key(|heard| heard.alert);
         hearings.set(all);
         hearings
+    }
+}
+
+/// What a target may believe that had heard `what`, after a notification that perhaps arrived.
+fn doubted(what: Option<Hearing>, shown: &Shown) -> Option<Hearing> {
+    match (shown.status, what) {
+        (Status::Firing, Some(Hearing::Firing)) => what,
+        (Status::Firing, _) | (Status::Resolved, Some(Hearing::Firing)) => Some(Hearing::Unsure),
+        (Status::Resolved, what) => what,
     }
 }
 

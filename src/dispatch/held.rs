@@ -180,6 +180,7 @@ impl Held {
             incident_start: self.incident_start,
             changed_at: self.changed_at,
             lingers,
+            elsewhere: false,
         })
     }
 

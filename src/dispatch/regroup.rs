@@ -166,7 +166,7 @@ impl State {
         let Some(group_of) = self.groups.get_mut(&group) else { return };
         let Some(at) = group_of.delivery.find(member.id) else { return };
         let heir = &mut group_of.lines[at];
-        let what = if told.may_know() {
+        let what = if told.may_know() || told.maybe_resolved {
             Hearing::Unsure
         } else if told.open() {
             Hearing::Firing

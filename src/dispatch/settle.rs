@@ -236,7 +236,7 @@ impl Ticket {
 impl Entry<'_> {
     /// An attempt came to its end.
     fn land(&mut self, ticket: Ticket, outcome: Settled) {
-        self.mark_unlooked_for();
+        self.mark_unlooked_for(&ticket);
         let current = self.content.filter(|_| ticket.is_current(self));
         let tries_on = self.tries_on(&ticket);
         if outcome != Settled::Cancelled {
@@ -288,9 +288,12 @@ impl Entry<'_> {
     }
 
     /// A later start does not look for those who may know if the route does not want the alert, so the
-    /// log names them, attempts under way included; when one ends it must be written anew.
-    pub(super) fn mark_unlooked_for(&mut self) {
-        if !self.matches || self.delivery.terms.suspended || self.member.is_fallback() {
+    /// log names them, attempts under way included; when one ends it must be written anew. The same where the
+    /// log would be believed to name everyone.
+    pub(super) fn mark_unlooked_for(&mut self, ticket: &Ticket) {
+        let unlooked_for =
+            !self.matches || self.delivery.terms.suspended || self.member.is_fallback();
+        if unlooked_for || (self.group.is_some() && ticket.must_commit) {
             self.mark();
         }
     }

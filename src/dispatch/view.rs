@@ -19,6 +19,9 @@ pub(super) struct Shown {
     pub(super) changed_at: Timestamp,
     /// The group does not want it any more: who was told hears of its end, nobody hears of it anew.
     pub(super) lingers: bool,
+    /// It belonged to other groups of the route before: a later start takes who was told there for one who
+    /// was told nothing here.
+    pub(super) elsewhere: bool,
 }
 
 /// Everyone present at a flush.

@@ -7,6 +7,7 @@ mod outcomes;
 mod restarts;
 mod rules;
 mod scale;
+mod under_way;
 
 use std::{sync::Arc, time::Duration};
 

@@ -32,21 +32,23 @@ const REPEAT: i64 = 7_200;
 
 /// Target and alert.
 type Of = (String, &'static str);
+/// Start of an incident, and how often the alert had begun or ended by then.
+type Since = (i64, u32);
 
 struct Flight {
     target: String,
     notification: Arc<Notification>,
     tickets: Vec<Ticket>,
     /// What each alert in it is, with the start of its incident.
-    says: Vec<(&'static str, Status, i64)>,
+    says: Vec<(&'static str, Status, Since)>,
 }
 
 struct History {
     world: World,
     rng: Rng,
     mode: Option<FallbackMode>,
-    /// Start of the incident of each alert that fires, or fired last.
-    starts: BTreeMap<&'static str, i64>,
+    /// Of each alert that fires, or fired last.
+    since: BTreeMap<&'static str, Since>,
     fires: BTreeSet<&'static str>,
     /// Until when each alert is silenced.
     silences: BTreeMap<SilenceId, (&'static str, i64)>,
@@ -55,7 +57,7 @@ struct History {
     /// What was heard last, surely or perhaps.
     beliefs: BTreeMap<Of, Status>,
     /// What is known to be told in this process's life: status, start and when.
-    sure: BTreeMap<Of, (Status, i64, i64)>,
+    sure: BTreeMap<Of, (Status, Since, i64)>,
     /// Who was sent a firing.
     sent: BTreeSet<Of>,
     crashed: bool,
@@ -105,7 +107,7 @@ impl History {
             world,
             rng,
             mode,
-            starts: BTreeMap::new(),
+            since: BTreeMap::new(),
             fires: BTreeSet::new(),
             silences: BTreeMap::new(),
             open: BTreeSet::new(),
@@ -124,15 +126,18 @@ impl History {
 
     fn fire(&mut self, name: &'static str) {
         if self.fires.insert(name) {
-            self.starts.insert(name, self.world.now);
+            let since = self.since.entry(name).or_default();
+            *since = (self.world.now, since.1 + 1);
         }
-        self.world.fires_on(name, self.starts[name]);
+        self.world.fires_on(name, self.since[name].0);
         self.note(format!("{name} fires"));
     }
 
     fn end(&mut self, name: &'static str) {
         if self.fires.remove(name) {
-            self.world.ends(name, self.starts[name]);
+            let (starts, turns) = self.since.get_mut(name).unwrap();
+            *turns += 1;
+            self.world.ends(name, *starts);
             self.note(format!("{name} ends"));
         }
     }
@@ -197,12 +202,12 @@ impl History {
         let mut says = Vec::new();
         for member in &notification.members {
             let name = name_of(member);
-            says.push((name, member.status, self.starts[name]));
+            says.push((name, member.status, self.since[name]));
         }
         let distinct: BTreeSet<_> = says.iter().map(|(name, ..)| name).collect();
         assert_eq!(distinct.len(), says.len(), "named twice");
         self.note(format!("{target} takes {says:?}"));
-        for (name, status, starts) in says.iter().copied() {
+        for (name, status, (starts, _)) in says.iter().copied() {
             self.judge((target.to_owned(), name), status, starts);
         }
         self.flights.push(Flight { target: target.to_owned(), notification, tickets, says });
@@ -217,7 +222,7 @@ impl History {
         };
         assert!(self.flights.iter().find(flies).is_none(), "two in flight: {of:?}");
         if let Some((known, since, at)) = self.sure.get(&of) {
-            let again = (*known, *since) == (status, starts) && now < at + REPEAT;
+            let again = (*known, since.0) == (status, starts) && now < at + REPEAT;
             assert!(!again, "told twice: {of:?} {status:?}");
         }
         if status == Status::Resolved {
@@ -229,8 +234,9 @@ impl History {
             assert!(cut_off || now >= starts + AFTER, "before its turn: {of:?}");
             let knows = |target: &str| {
                 let known = self.sure.get(&(target.to_owned(), name));
-                known
-                    .is_some_and(|(status, since, _)| (*status, *since) == (Status::Firing, starts))
+                known.is_some_and(|(status, since, _)| {
+                    (*status, since.0) == (Status::Firing, starts)
+                })
             };
             assert!(!knows("a") && !knows("b"), "somebody was told: {of:?}");
         }
@@ -251,10 +257,10 @@ impl History {
         if arrived {
             self.arrive(&flight);
         }
-        for (name, status, starts) in &flight.says {
+        for (name, status, since) in &flight.says {
             let of = (flight.target.clone(), *name);
             if outcome == Settled::Delivered {
-                self.sure.insert(of, (*status, *starts, self.world.now));
+                self.sure.insert(of, (*status, *since, self.world.now));
             } else if outcome == UNSURE {
                 self.sure.remove(&of);
             }

@@ -19,9 +19,9 @@ impl History {
         self.crashed = true;
         if lossless {
             // What has changed since may have been told, as far as a later process knows.
-            let (fires, starts) = (&self.fires, &self.starts);
+            let (fires, now) = (&self.fires, &self.since);
             self.sure.retain(|(_, name), (status, since, _)| {
-                (*status == Status::Firing) == fires.contains(name) && *since == starts[name]
+                (*status == Status::Firing) == fires.contains(name) && *since == now[name]
             });
             self.world.restart();
         } else {
