@@ -139,9 +139,13 @@ impl Told {
         self.last.is_none_or(|last| last.status == Status::Resolved)
     }
 
-    /// The last delivered notification said this.
+    /// The last delivered notification said this, and none that says the opposite may have arrived since.
     pub(super) fn knows(&self, says: Says) -> bool {
-        self.last.is_some_and(|last| last.agrees(says))
+        let doubted = match says.status {
+            Status::Firing => self.maybe_resolved,
+            Status::Resolved => self.maybe_firing,
+        };
+        !doubted && self.last.is_some_and(|last| last.agrees(says))
     }
 
     /// What is owed counts its age from here.

@@ -282,6 +282,22 @@ fn a_fallback_that_stands_in_does_so_after_a_restart() {
 }
 
 #[test]
+fn a_fallback_that_may_believe_that_it_is_over_stands_in_for_nobody() {
+    let mut world = world(FallbackMode::Instead);
+    world.fires_on("x", BEGIN);
+    world.send(FAILED);
+    world.wait(AFTER);
+    world.send_to("z", Settled::Delivered);
+    world.ends("x", BEGIN);
+    assert_eq!(world.send_to("z", UNSURE).len(), 1);
+    // A slower sender, believed two minutes later.
+    world.fires_on("x", BEGIN);
+    world.wait(120);
+    assert_eq!(world.send_to("a", Settled::Delivered).len(), 1);
+    assert_eq!(world.send_to("b", Settled::Delivered).len(), 1);
+}
+
+#[test]
 fn a_fallback_that_was_never_told_hears_no_end_after_a_restart() {
     let mut world = world(FallbackMode::Instead);
     world.fires_on("x", BEGIN);

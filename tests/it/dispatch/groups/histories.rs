@@ -1,7 +1,10 @@
-//! Random histories of a grouped route: what really reaches each receiver, crashes included, is judged.
+//! Random histories of a grouped route, silences included: what really reaches each receiver, over crashes too,
+//! is judged. Nobody is told of what is silenced.
 //! In the end everyone knows what fires, nothing is left open that is over, and nothing is left on disk.
 //!
 //! `FANFARE_SEQUENCES` says how many histories are tried, `FANFARE_SEED` is the number of the first.
+
+mod around;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,8 +13,8 @@ use std::{
 
 use fanfare::{
     alert::{Alert, Labels, Notification, Status},
-    dispatch::{Settled, Ticket, Verdict},
-    publish::Source,
+    dispatch::{Settled, Ticket},
+    publish::{SilenceId, Source},
     routing::{GroupBy, Grouping},
 };
 use fastrand::Rng;
@@ -42,6 +45,8 @@ struct History {
     flights: Vec<Flight>,
     /// By target, group key and alert: what it heard last.
     beliefs: BTreeMap<(String, Arc<str>, String), Status>,
+    /// Which alert it keeps quiet, and until when.
+    silences: BTreeMap<SilenceId, (&'static str, i64)>,
     /// Told in this process's life, and known to be.
     acknowledged: BTreeSet<(String, Arc<str>)>,
     /// What the target was sent since it last heard that all is over; for this process's life.
@@ -64,6 +69,7 @@ impl History {
             fires: BTreeMap::new(),
             flights: Vec::new(),
             beliefs: BTreeMap::new(),
+            silences: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
             sent: BTreeSet::new(),
             restarted: false,
@@ -109,7 +115,7 @@ impl History {
     fn step(&mut self) {
         let name = ALERTS[self.rng.usize(0..ALERTS.len())];
         let target = ["a", "b", "c"][self.rng.usize(0..3)];
-        match self.rng.u32(0..100) {
+        match self.rng.u32(0..108) {
             0..16 => self.fire(name),
             16..28 => self.end(name),
             28..48 => {
@@ -124,11 +130,16 @@ impl History {
                 self.world.recover(target);
             }
             90..92 => self.judge(target),
+            92..95 => self.silence(name),
+            95..97 => self.unsilence(),
+            97..99 => self.release(target),
+            99..100 => self.put_back(),
             _ => self.edit(target),
         }
     }
 
     fn take(&mut self, target: &str) {
+        self.world.wait(0);
         let Some((notification, ticket)) = self.world.take(target) else { return };
         self.note(format!("{} ({})", super::words(&notification), notification.group_key));
         let key = notification.group_key.clone();
@@ -140,6 +151,10 @@ impl History {
         assert!(!self.acknowledged.contains(&id), "told twice");
         let members = &notification.members;
         assert!(!members.is_empty());
+        for member in members {
+            let name = member.alert.label("alertname");
+            assert!(!self.is_silenced(name), "{name} is silenced");
+        }
         let distinct: BTreeSet<_> =
             members.iter().map(|member| member.alert.labels.clone()).collect();
         assert_eq!(distinct.len(), members.len());
@@ -190,32 +205,6 @@ impl History {
             let of = (target.to_owned(), notification.group_key.clone(), name);
             self.beliefs.insert(of, member.status);
         }
-    }
-
-    fn restart(&mut self) {
-        for Flight { target, notification, .. } in std::mem::take(&mut self.flights) {
-            if self.rng.bool() {
-                self.arrive(&target, &notification);
-            }
-        }
-        if self.rng.bool() {
-            self.note("restart");
-            self.world.restart();
-        } else {
-            self.note("crash");
-            self.acknowledged.clear();
-            self.world.crash();
-        }
-        self.restarted = true;
-    }
-
-    fn judge(&mut self, target: &str) {
-        let verdict = if self.rng.bool() { Verdict::Skip } else { Verdict::Hold };
-        self.note(format!("{target} {verdict:?}"));
-        self.world.verdicts.insert(target.to_owned(), verdict);
-        assert!(self.world.take(target).is_none());
-        self.world.commit();
-        self.world.verdicts.clear();
     }
 
     fn edit(&mut self, target: &str) {
@@ -293,6 +282,9 @@ impl History {
         self.note("calm");
         while !self.flights.is_empty() {
             self.settle(0, FAILED);
+        }
+        while !self.silences.is_empty() {
+            self.unsilence();
         }
         let route = self.world.routes.get_mut("r").unwrap();
         route.spec = json!({});
