@@ -45,7 +45,7 @@ impl State {
                 entry.desk.lanes.place_first(slot, entry.told, ticket.changed_at);
             }
         });
-        self.rearrange(slot.subject, false);
+        self.rearrange(slot.subject, true);
     }
 
     /// Makes what the route owes the target about this group or alert the target's next one, and forgets that it

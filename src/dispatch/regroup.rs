@@ -228,7 +228,9 @@ impl State {
     /// An alert is absent on a route from now on, or there again. What is owed of it is decided anew at
     /// once if it went, at the next flush if it came.
     pub(super) fn member_changed(&mut self, id: AlertId, route: RouteId, now: Moment) {
-        let Some(link) = self.alerts.get_mut(&id).and_then(|held| held.link(route)) else { return };
+        let Some(held) = self.alerts.get_mut(&id) else { return };
+        let starts_at = held.alert.starts_at;
+        let Some(link) = held.link(route) else { return };
         let muted = link.muted.any();
         let groups: Vec<GroupId> = link.groups().collect();
         for id in groups {
@@ -241,6 +243,9 @@ impl State {
                 }
             } else {
                 group.resumed_at = now.wall;
+                if !group.members.is_empty() {
+                    group.begin(starts_at, now.wall);
+                }
             }
             self.schedule_group(id);
         }

@@ -33,6 +33,9 @@ struct Flight {
     target: String,
     /// The grouping changed: whatever becomes of it, it may have arrived.
     stale: bool,
+    /// The route groups now, or does not any more: whether it had arrived by then. It does not arrive after what
+    /// follows it.
+    arrived: Option<bool>,
     notification: Arc<Notification>,
     ticket: Ticket,
 }
@@ -48,7 +51,9 @@ struct History {
     /// Which alert it keeps quiet, and until when.
     silences: BTreeMap<SilenceId, (&'static str, i64)>,
     /// Told in this process's life, and known to be.
-    acknowledged: BTreeSet<(String, Arc<str>)>,
+    acknowledged: BTreeMap<(String, Arc<str>), Status>,
+    /// What ended may have been wanted no more, and be wanted again: a later start can't tell who heard the end.
+    rematched: bool,
     /// What the target was sent since it last heard that all is over; for this process's life.
     sent: BTreeSet<(String, Arc<str>)>,
     restarted: bool,
@@ -70,7 +75,8 @@ impl History {
             flights: Vec::new(),
             beliefs: BTreeMap::new(),
             silences: BTreeMap::new(),
-            acknowledged: BTreeSet::new(),
+            acknowledged: BTreeMap::new(),
+            rematched: false,
             sent: BTreeSet::new(),
             restarted: false,
             log: Vec::new(),
@@ -148,7 +154,7 @@ impl History {
         };
         assert!(!self.flights.iter().any(flies), "two in flight");
         let id = (target.to_owned(), notification.id.clone());
-        assert!(!self.acknowledged.contains(&id), "told twice");
+        assert!(!self.acknowledged.contains_key(&id), "told twice");
         let members = &notification.members;
         assert!(!members.is_empty());
         for member in members {
@@ -168,7 +174,7 @@ impl History {
             self.sent.insert(of);
         }
         let target = target.to_owned();
-        self.flights.push(Flight { target, stale: false, notification, ticket });
+        self.flights.push(Flight { target, stale: false, arrived: None, notification, ticket });
     }
 
     fn settle_any(&mut self) {
@@ -188,13 +194,20 @@ impl History {
     }
 
     fn settle(&mut self, at: usize, outcome: Settled) {
-        let Flight { target, stale, notification, ticket } = self.flights.swap_remove(at);
+        let Flight { target, stale, arrived, notification, ticket } = self.flights.swap_remove(at);
+        let outcome = match arrived {
+            Some(true) if outcome != Settled::Delivered => UNSURE,
+            Some(false) => FAILED,
+            _ => outcome,
+        };
         self.note(format!("{target} {outcome:?} ({})", notification.group_key));
         self.world.settle(ticket, outcome);
         if outcome == Settled::Delivered && !stale {
-            self.acknowledged.insert((target.clone(), notification.id.clone()));
+            let id = (target.clone(), notification.id.clone());
+            self.acknowledged.insert(id, notification.status);
         }
-        if outcome == Settled::Delivered || (outcome == UNSURE && self.rng.bool()) {
+        let arrives = outcome == Settled::Delivered || (outcome == UNSURE && self.rng.bool());
+        if arrives && arrived.is_none() {
             self.arrive(&target, &notification);
         }
     }
@@ -213,10 +226,15 @@ impl History {
         let route = self.world.routes.get_mut("r").unwrap();
         match kind {
             0 | 1 => {
+                let turns = route.grouping.is_none() != grouping.is_none();
                 route.grouping = grouping;
                 self.flights.iter_mut().for_each(|flight| flight.stale = true);
+                if turns {
+                    self.land();
+                }
             }
             2 => {
+                self.rematched = true;
                 let narrow = route.spec["matcherExpr"].is_null();
                 let expr = if narrow { json!("alertname!=x") } else { json!(null) };
                 route.spec["matcherExpr"] = expr;
@@ -233,7 +251,7 @@ impl History {
                     route.recipients.pop();
                     self.beliefs.retain(|(target, ..), _| target != "c");
                     self.flights.retain(|flight| flight.target != "c");
-                    self.acknowledged.retain(|(target, _)| target != "c");
+                    self.acknowledged.retain(|(target, _), _| target != "c");
                 } else {
                     route.recipients.push(recipient("c"));
                 }

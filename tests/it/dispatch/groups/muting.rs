@@ -4,7 +4,7 @@ use fanfare::dispatch::Settled;
 
 use super::{
     super::world::{BEGIN, FAILED},
-    INTERVAL, WAIT, is_empty, send_to, told, world,
+    INTERVAL, WAIT, group, is_empty, send_to, told, world,
 };
 
 const HOUR: i64 = 3_600;
@@ -67,4 +67,37 @@ fn a_silence_takes_back_what_is_owed_of_a_member() {
     world.silence("x", HOUR);
     world.wait(10);
     assert_eq!(told(&mut world), ["b first notification: y"]);
+}
+
+#[test]
+fn an_end_under_a_silence_is_told_though_the_route_groups_no_more() {
+    let mut world = world(&["a"]);
+    world.fires_on("x", BEGIN);
+    world.wait(WAIT);
+    told(&mut world);
+    group(&mut world, None);
+    let silence = world.silence("x", HOUR);
+    world.ends("x", BEGIN);
+    world.wait(INTERVAL);
+    assert!(told(&mut world).is_empty());
+    world.unsilence(silence);
+    world.wait(0);
+    assert_eq!(told(&mut world), ["a all alerts resolved: x-"]);
+    world.wait(HOUR);
+    assert!(is_empty(&world), "{:?}", world.disk);
+}
+
+#[test]
+fn what_is_put_back_is_not_sent_if_it_was_silenced_meanwhile() {
+    let mut world = world(&["a"]);
+    world.fires_on("x", BEGIN);
+    world.fires_on("y", BEGIN);
+    world.wait(WAIT);
+    let (_, ticket) = world.take("a").unwrap();
+    world.silence("x", HOUR);
+    world.wait(0);
+    let now = world.moment();
+    world.state.put_back(ticket, now);
+    world.wait(0);
+    assert_eq!(told(&mut world), ["a first notification: y"]);
 }

@@ -1,18 +1,18 @@
 //! What happens around the alerts: the process, health, silences.
 
-use fanfare::dispatch::Verdict;
+use fanfare::{alert::Status, dispatch::Verdict};
 
 use super::{super::super::world::key, Flight, History};
 
 impl History {
     pub(super) fn restart(&mut self) {
-        for Flight { target, notification, .. } in std::mem::take(&mut self.flights) {
-            if self.rng.bool() {
-                self.arrive(&target, &notification);
-            }
-        }
+        self.land();
+        self.flights.clear();
         if self.rng.bool() {
             self.note("restart");
+            if self.rematched {
+                self.acknowledged.retain(|_, status| *status == Status::Firing);
+            }
             self.world.restart();
         } else {
             self.note("crash");
@@ -20,6 +20,21 @@ impl History {
             self.world.crash();
         }
         self.restarted = true;
+    }
+
+    /// What is under way has arrived by now, or does not any more.
+    pub(super) fn land(&mut self) {
+        for at in 0..self.flights.len() {
+            if self.flights[at].arrived.is_none() {
+                let arrived = self.rng.bool();
+                self.flights[at].arrived = Some(arrived);
+                let Flight { target, notification, .. } = &self.flights[at];
+                let (target, notification) = (target.clone(), notification.clone());
+                if arrived {
+                    self.arrive(&target, &notification);
+                }
+            }
+        }
     }
 
     pub(super) fn judge(&mut self, target: &str) {
@@ -44,6 +59,9 @@ impl History {
             return;
         }
         let at = self.rng.usize(0..self.flights.len());
+        if self.flights[at].arrived.is_some() {
+            return;
+        }
         let Flight { target, notification, ticket, .. } = self.flights.swap_remove(at);
         self.note(format!("{target} put back ({})", notification.group_key));
         let now = self.world.moment();
