@@ -126,7 +126,7 @@ impl State {
         let content = Content::last_of(held);
         let stale = held.says().is_none();
         let mut links = std::mem::take(&mut held.links);
-        let (mut told, mut moved) = (false, Vec::new());
+        let (mut told, mut moved) = (false, Vec::<Moved>::new());
         let before: Vec<RouteId> = links.iter().map(|link| link.route).collect();
         links.retain_mut(|link| {
             let wanted = wanting(&link.delivery.key);
@@ -186,9 +186,8 @@ impl State {
                     link.lose((id, &content), &mut self.desk, now);
                 }
             }
-            // What was told alert by alert goes to a group only where the link is there to find it.
-            let moves = moved.iter().any(|one: &Moved| one.route == link.route);
-            let kept = link.matches || moves || !link.is_idle();
+            // A group takes over what was told alert by alert: the link must be there to find it.
+            let kept = link.matches || !link.is_idle() || moved.iter().any(|it| it.is_of(link));
             told |= !kept && !link.told.iter().all(Told::is_unknown);
             kept
         });

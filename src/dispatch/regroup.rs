@@ -21,6 +21,14 @@ pub(super) struct Moved {
     pub(super) told: Told,
 }
 
+// === impl Moved ===
+
+impl Moved {
+    pub(super) fn is_of(&self, link: &Link) -> bool {
+        self.route == link.route
+    }
+}
+
 // === impl State ===
 
 impl State {
@@ -49,7 +57,7 @@ impl State {
             self.know_from_groups((id, version), link);
         }
         for one in moved {
-            if let Some(link) = links.iter_mut().find(|link| link.route == one.route) {
+            if let Some(link) = links.iter_mut().find(|link| one.is_of(link)) {
                 self.take_over((id, version), link, &labels, one);
             }
         }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use fanfare::{
-    alert::{Alert, Labels, Notification, Status},
+    alert::{Alert, Labels, Member, Notification, Status},
     dispatch::{Settled, Ticket},
     publish::{SilenceId, Source},
     routing::{GroupBy, Grouping},
@@ -51,9 +51,7 @@ struct History {
     /// Which alert it keeps quiet, and until when.
     silences: BTreeMap<SilenceId, (&'static str, i64)>,
     /// Told in this process's life, and known to be.
-    acknowledged: BTreeMap<(String, Arc<str>), Status>,
-    /// What ended may have been wanted no more, and be wanted again: a later start can't tell who heard the end.
-    rematched: bool,
+    acknowledged: BTreeMap<(String, Arc<str>), Arc<Notification>>,
     /// What the target was sent since it last heard that all is over; for this process's life.
     sent: BTreeSet<(String, Arc<str>)>,
     restarted: bool,
@@ -76,7 +74,6 @@ impl History {
             beliefs: BTreeMap::new(),
             silences: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
-            rematched: false,
             sent: BTreeSet::new(),
             restarted: false,
             log: Vec::new(),
@@ -204,7 +201,7 @@ impl History {
         self.world.settle(ticket, outcome);
         if outcome == Settled::Delivered && !stale {
             let id = (target.clone(), notification.id.clone());
-            self.acknowledged.insert(id, notification.status);
+            self.acknowledged.insert(id, notification.clone());
         }
         let arrives = outcome == Settled::Delivered || (outcome == UNSURE && self.rng.bool());
         if arrives && arrived.is_none() {
@@ -234,7 +231,10 @@ impl History {
                 }
             }
             2 => {
-                self.rematched = true;
+                // Its group is forgotten when the route does not want it and nobody waits for its end. How often
+                // it was told, and to whom, begins anew if the route wants it again.
+                let is_x = |member: &Member| member.alert.label("alertname") == "x";
+                self.acknowledged.retain(|_, told| !told.members.iter().any(is_x));
                 let narrow = route.spec["matcherExpr"].is_null();
                 let expr = if narrow { json!("alertname!=x") } else { json!(null) };
                 route.spec["matcherExpr"] = expr;

@@ -1,6 +1,6 @@
 //! What happens around the alerts: the process, health, silences.
 
-use fanfare::{alert::Status, dispatch::Verdict};
+use fanfare::dispatch::Verdict;
 
 use super::{super::super::world::key, Flight, History};
 
@@ -10,9 +10,6 @@ impl History {
         self.flights.clear();
         if self.rng.bool() {
             self.note("restart");
-            if self.rematched {
-                self.acknowledged.retain(|_, status| *status == Status::Firing);
-            }
             self.world.restart();
         } else {
             self.note("crash");
