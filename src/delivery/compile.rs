@@ -10,7 +10,10 @@ use super::{
     vendor::{self, Address},
 };
 use crate::{
-    api::{Auth, AuthType, Connection, Header, NamespacesFrom, PublishTargetSpec, TargetKey},
+    api::{
+        Auth, AuthType, Connection, Header, HealthState, NamespacesFrom, PublishTargetSpec,
+        TargetKey,
+    },
     registry::{
         Allowed, HealthPolicy, Live, Moment, ProbePlan, RejectedTarget, Secret, Target, TlsRoots,
     },
@@ -88,6 +91,8 @@ fn rejected(object: Object, refusal: Refusal) -> RejectedTarget {
         policies: Some((object.spec.delivery_policy(), health_policy(&object.spec))),
         reason: refusal.reason,
         message: refusal.message,
+        suspended: object.spec.suspend,
+        health: HealthState::Unknown,
         permanent: refusal.permanent,
     }
 }

@@ -9,7 +9,7 @@ use super::{
     policy::{recipients, uid},
 };
 use crate::{
-    api::{CircuitState, Reason, TargetKey},
+    api::{CircuitState, TargetKey},
     clock::Moment,
     delivery::Transport,
     registry::{Snapshot, TargetEntry},
@@ -80,7 +80,7 @@ impl<T: Transport> Shared<T> {
         let queued = self.backlog().targets().into_iter().map(|(key, _)| key);
         for key in owed.chain(queued) {
             if let Some(TargetEntry::Rejected(rejected)) = desk.snapshot.targets.get(&key)
-                && rejected.reason == Reason::Pending
+                && rejected.is_unread()
             {
                 self.courier.refresh(&key);
             }

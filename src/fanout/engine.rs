@@ -14,7 +14,7 @@ use super::{
     kept,
     metrics::PublishOutcome,
     notice::Notice,
-    plan::{Plan, plan},
+    plan::plan,
     retry,
     run::{Finished, Run},
     stats::Totals,
@@ -66,20 +66,16 @@ impl<T: Transport> Engine<T> {
         let snapshot = self.courier.snapshot();
         let metrics = self.courier.metrics();
         let now = Moment::now();
-        let plan = plan(&snapshot, &selection, &options, now.mono).inspect_err(|error| {
+        let mut plan = plan(&snapshot, &selection, &options, now.mono).inspect_err(|error| {
             if matches!(error, PublishError::NotFound(_) | PublishError::Invalid(_)) {
                 metrics.published(PublishOutcome::Invalid, None);
             }
         })?;
         let url = self.external_url.clone();
         let notice = Notice::new(alert, idempotency.as_ref(), url, now.wall);
-        let Plan { results, sends, skips } = plan;
-        let run = Run::new(
-            (&*self.courier, &self.totals),
-            (results, &sends, &skips),
-            (&notice, &options),
-            now,
-        );
+        let results = std::mem::take(&mut plan.results);
+        let run =
+            Run::new((&*self.courier, &self.totals), (results, &plan), (&notice, &options), now);
         let finished = run.finish().await;
         self.keep(finished, (&notice, &options), idempotency).await
     }

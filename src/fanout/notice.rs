@@ -80,18 +80,24 @@ impl Notice {
 
     /// The notification for one target.
     pub(crate) fn to(&self, target: &Target) -> Arc<Notification> {
+        let receiver = match target.live.series() {
+            Some(series) => series.label.clone(),
+            None => target.key.to_string().into(),
+        };
+        self.addressed(&target.uid, receiver)
+    }
+
+    /// The notification for a target of which only object and name are known.
+    pub(crate) fn addressed(&self, uid: &str, receiver: Arc<str>) -> Arc<Notification> {
         let reason = match self.member.status {
             Status::Firing => NotificationReason::First,
             Status::Resolved => NotificationReason::AllResolved,
         };
         Arc::new(Notification {
-            id: self.id.of(&target.uid),
+            id: self.id.of(uid),
             group_key: self.group_key.clone(),
             incident_key: self.incident_key.clone(),
-            receiver: match target.live.series() {
-                Some(series) => series.label.clone(),
-                None => target.key.to_string().into(),
-            },
+            receiver,
             status: self.member.status,
             members: vec![self.member.clone()],
             group_labels: self.member.alert.labels.clone(),

@@ -6,12 +6,12 @@ use hashbrown::HashSet;
 use tokio::time::Instant;
 
 use crate::{
-    api::{CircuitState, HealthState, Reason, TargetKey, TargetType},
+    api::{CircuitState, HealthState, TargetKey, TargetType},
     publish::{
         ErrorType, MAX_CONCURRENT, MAX_TIMEOUT, Options, PublishError, Selection, SkipReason,
         Strategy, TargetFilter, TargetResult,
     },
-    registry::{Snapshot, Target, TargetEntry},
+    registry::{RejectedTarget, Snapshot, Target, TargetEntry},
 };
 
 /// What a publish is going to do. Made without I/O from one snapshot.
@@ -25,6 +25,8 @@ pub struct Plan<'s> {
     pub sends: Vec<Planned<'s>>,
     /// Whom nothing is sent to, to count it there.
     pub skips: Vec<&'s TargetEntry>,
+    /// Who can't be sent to before its Secret has been read, with its entry in [`Plan::results`].
+    pub unread: Vec<(usize, &'s Arc<RejectedTarget>)>,
 }
 
 /// One target to send to.
@@ -47,8 +49,9 @@ struct With<'a> {
 /// Decides about every selected target.
 ///
 /// `All` and `Healthy` select among usable targets that are not suspended; a named target that is
-/// suspended or unusable is skipped as `disabled`. So is, however it is selected, one whose Secret has not
-/// been read yet: the caller must see that it missed out.
+/// suspended or unusable is skipped as `disabled`. One whose Secret has not been read yet is selected and left
+/// out like a usable one, by the health that its status showed; it has failed, not attempted: the caller must see
+/// that it missed out, and may have it queued.
 ///
 /// # Errors
 /// [`PublishError`] if targets are not known yet, a named one does not exist, or the request
@@ -64,7 +67,8 @@ pub fn plan<'s>(
     if !snapshot.complete {
         return Err(PublishError::NotReady);
     }
-    let mut plan = Plan { results: Vec::new(), sends: Vec::new(), skips: Vec::new() };
+    let mut plan =
+        Plan { results: Vec::new(), sends: Vec::new(), skips: Vec::new(), unread: Vec::new() };
     match selection {
         Selection::Named(keys) => plan.named(snapshot, keys, with)?,
         Selection::All(filter) => plan.select(snapshot, filter, with, |_| true),
@@ -149,6 +153,25 @@ fn passes(
         && filter.labels.iter().all(|(name, value)| labels.get(name) == Some(value))
 }
 
+fn unread(RejectedTarget { message, .. }: &RejectedTarget, retry: bool) -> String {
+    let fix = if retry { "" } else { "; send again in a moment, or with options.retry" };
+    format!("the target can't be used yet: {message}{fix}")
+}
+
+fn nothing_done(key: &TargetKey, kind: Option<TargetType>) -> TargetResult {
+    TargetResult {
+        key: key.clone(),
+        kind,
+        skipped: None,
+        error_type: None,
+        error: None,
+        status_code: None,
+        duration: Duration::ZERO,
+        attempts: 0,
+        queued: false,
+    }
+}
+
 // === impl Plan ===
 
 impl<'s> Plan<'s> {
@@ -177,6 +200,9 @@ impl<'s> Plan<'s> {
                 TargetEntry::Accepted(target) => {
                     self.add((entry, target), target.live.health(), with);
                 }
+                TargetEntry::Rejected(rejected) if rejected.is_unread() => {
+                    self.wait(entry, rejected, with);
+                }
                 TargetEntry::Rejected(rejected) => {
                     self.skip(entry, (&rejected.key, rejected.kind), SkipReason::Disabled);
                 }
@@ -203,9 +229,10 @@ impl<'s> Plan<'s> {
                         self.add((entry, target), health, with);
                     }
                 }
-                TargetEntry::Rejected(it) if it.reason == Reason::Pending => {
-                    if passes(filter, &it.key, it.kind, &it.labels) {
-                        self.skip(entry, (&it.key, it.kind), SkipReason::Disabled);
+                TargetEntry::Rejected(it) if it.is_unread() => {
+                    let is_meant = !it.suspended && wanted(it.health);
+                    if is_meant && passes(filter, &it.key, it.kind, &it.labels) {
+                        self.wait(entry, it, with);
                     }
                 }
                 TargetEntry::Rejected(_) => {}
@@ -230,15 +257,27 @@ impl<'s> Plan<'s> {
         }
         self.sends.push(Planned { at: self.results.len(), target, health });
         self.results.push(TargetResult {
-            key: target.key.clone(),
-            kind: Some(target.kind),
-            skipped: None,
             error_type: Some(ErrorType::NotAttempted),
-            error: None,
-            status_code: None,
-            duration: Duration::ZERO,
-            attempts: 0,
-            queued: false,
+            ..nothing_done(&target.key, Some(target.kind))
+        });
+    }
+
+    /// Its Secret has not been read yet.
+    fn wait(&mut self, entry: &'s TargetEntry, target: &'s Arc<RejectedTarget>, with: &With<'_>) {
+        let skipped = if target.suspended {
+            Some(SkipReason::Disabled)
+        } else {
+            left_out(target.health, with.options)
+        };
+        if let Some(reason) = skipped {
+            self.skip(entry, (&target.key, target.kind), reason);
+            return;
+        }
+        self.unread.push((self.results.len(), target));
+        self.results.push(TargetResult {
+            error_type: Some(ErrorType::NotAttempted),
+            error: Some(unread(target, with.options.retry)),
+            ..nothing_done(&target.key, target.kind)
         });
     }
 
@@ -249,16 +288,6 @@ impl<'s> Plan<'s> {
         reason: SkipReason,
     ) {
         self.skips.push(entry);
-        self.results.push(TargetResult {
-            key: key.clone(),
-            kind,
-            skipped: Some(reason),
-            error_type: None,
-            error: None,
-            status_code: None,
-            duration: Duration::ZERO,
-            attempts: 0,
-            queued: false,
-        });
+        self.results.push(TargetResult { skipped: Some(reason), ..nothing_done(key, kind) });
     }
 }

@@ -148,7 +148,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::Reason,
+        api::{HealthState, Reason},
         registry::{Allowed, RejectedTarget},
     };
 
@@ -165,6 +165,8 @@ mod tests {
             message: String::new(),
             allowed: Allowed::Same,
             policies: None,
+            suspended: false,
+            health: HealthState::Unknown,
             permanent: true,
         }));
         let targets = Arc::new([(key, rejected)].into_iter().collect());

@@ -1,11 +1,19 @@
 //! `options.retry`: what a publish could not send is queued on disk, and tried until it is delivered
 //! or given up.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use tracing::warn;
 
-use super::{courier::Courier, notice::Notice, run::Open};
+use super::{
+    courier::Courier,
+    notice::Notice,
+    run::{Addressee, Open},
+};
 use crate::{
+    alert::Notification,
+    api::{DeliveryPolicy, TargetKey},
     dispatch::{Fact, Origin, Queued},
     publish::{Options, PublishResult, TargetResult},
     store::Op,
@@ -23,29 +31,31 @@ pub(super) fn queue<T>(
 ) -> Vec<Op> {
     let now = Timestamp::now();
     let mut ops = Vec::new();
-    for Open { at, target, behind } in open {
+    for Open { at, to, behind } in open {
         let entry = &mut result.results[*at];
-        let retry = &target.policy.retry;
-        let given_up = retry.max_attempts.is_some_and(|most| entry.attempts >= most);
+        let policy = to.policy();
+        let given_up = policy.retry.max_attempts.is_some_and(|most| entry.attempts >= most);
         if given_up || !(options.retry || *behind) {
             continue;
         }
-        let notification = notice.to(target);
         if let Err(full) = courier.backlog().store().room(RECORD + notice.bytes()) {
-            warn!(to = %target.key, error = %full, "A publish could not be queued");
+            warn!(to = %to.key(), error = %full, "A publish could not be queued");
             add(entry, &format!("it was not queued: {full}"));
             continue;
         }
         entry.queued = true;
         add(entry, "it is queued and sent when the target takes it");
+        if let Addressee::Unread(target) = to {
+            courier.refresh(&target.key);
+        }
         ops.push(Op::Fact(Fact::Enqueue(Queued {
-            target: target.key.clone(),
-            uid: target.uid.clone(),
+            target: to.key().clone(),
+            uid: to.uid().clone(),
             origin: Origin::Publish,
-            notification,
+            notification: to.notification(notice),
             accepted_at: now,
             attempts: entry.attempts,
-            limit: target.policy.queue,
+            limit: policy.queue,
         })));
     }
     ops
@@ -56,4 +66,38 @@ fn add(entry: &mut TargetResult, what: &str) {
         Some(error) => format!("{error}; {what}"),
         None => what.to_owned(),
     });
+}
+
+// === impl Addressee ===
+
+impl Addressee {
+    fn key(&self) -> &TargetKey {
+        match self {
+            Self::Usable(target) => &target.key,
+            Self::Unread(target) => &target.key,
+        }
+    }
+
+    fn uid(&self) -> &Arc<str> {
+        match self {
+            Self::Usable(target) => &target.uid,
+            Self::Unread(target) => &target.uid,
+        }
+    }
+
+    fn policy(&self) -> DeliveryPolicy {
+        match self {
+            Self::Usable(target) => target.policy.clone(),
+            Self::Unread(target) => {
+                target.policies.as_ref().map(|(policy, _)| policy.clone()).unwrap_or_default()
+            }
+        }
+    }
+
+    fn notification(&self, notice: &Notice) -> Arc<Notification> {
+        match self {
+            Self::Usable(target) => notice.to(target),
+            Self::Unread(target) => notice.addressed(&target.uid, target.key.to_string().into()),
+        }
+    }
 }

@@ -40,14 +40,19 @@ use tokio::{
 };
 
 use super::{
-    courier::Courier, gate::Pass, notice::Notice, plan::Planned, records::About, stats::Totals,
+    courier::Courier,
+    gate::Pass,
+    notice::Notice,
+    plan::{Plan, Planned},
+    records::About,
+    stats::Totals,
 };
 use crate::{
     alert::Notification,
     clock::Moment,
     delivery::{Attempt, Class, Transport},
     publish::{Options, PublishResult, TargetResult},
-    registry::{Target, TargetEntry, Trial},
+    registry::{RejectedTarget, Target, TargetEntry, Trial},
     store::AttemptRecord,
 };
 
@@ -61,6 +66,7 @@ pub(crate) struct Run<'a, T: Transport> {
     results: Vec<TargetResult>,
     sends: &'a [Planned<'a>],
     skips: &'a [&'a TargetEntry],
+    unread: &'a [(usize, &'a Arc<RejectedTarget>)],
     progress: Vec<Progress>,
     open: Vec<Open>,
     history: Vec<AttemptRecord>,
@@ -81,9 +87,17 @@ pub(crate) struct Finished {
 pub(crate) struct Open {
     /// Its place among the results.
     pub(crate) at: usize,
-    pub(crate) target: Arc<Target>,
+    pub(crate) to: Addressee,
     /// Whether something of the same labels waits for it: then this one has to wait behind.
     pub(crate) behind: bool,
+}
+
+/// Who may get a publish later.
+#[derive(Clone, Debug)]
+pub(crate) enum Addressee {
+    Usable(Arc<Target>),
+    /// Once its Secret has been read.
+    Unread(Arc<RejectedTarget>),
 }
 
 /// How far a target is.
@@ -128,13 +142,21 @@ async fn step<'a, T: Transport>(
     Event::Answer(index, Answer { notification, attempt, trial })
 }
 
+// === impl Open ===
+
+impl Open {
+    fn new(at: usize, target: &Arc<Target>) -> Self {
+        Self { at, to: Addressee::Usable(target.clone()), behind: false }
+    }
+}
+
 // === impl Run ===
 
 impl<'a, T: Transport> Run<'a, T> {
-    /// Begins at `started`, with results as the plan made them.
+    /// Begins at `started`, with `results` as the plan made them.
     pub(crate) fn new(
         (courier, totals): (&'a Courier<T>, &'a Totals),
-        (results, sends, skips): (Vec<TargetResult>, &'a [Planned<'a>], &'a [&'a TargetEntry]),
+        (results, plan): (Vec<TargetResult>, &'a Plan<'a>),
         (notice, options): (&'a Notice, &'a Options),
         started: Moment,
     ) -> Self {
@@ -146,11 +168,12 @@ impl<'a, T: Transport> Run<'a, T> {
             notice,
             options,
             started,
-            progress: vec![Progress::InLine; sends.len()],
+            progress: vec![Progress::InLine; plan.sends.len()],
             results,
-            history: Vec::with_capacity(sends.len()),
-            sends,
-            skips,
+            history: Vec::with_capacity(plan.sends.len()),
+            sends: &plan.sends,
+            skips: &plan.skips,
+            unread: &plan.unread,
             open: Vec::new(),
             ended: false,
         }
@@ -162,6 +185,7 @@ impl<'a, T: Transport> Run<'a, T> {
             (self.courier, self.notice, self.options, self.sends);
         let time_up = sleep_until(self.started.mono + options.timeout);
         tokio::pin!(time_up);
+        self.leave_unread();
         let mut jobs = FuturesUnordered::new();
         let mut line: Range<usize> = 0..sends.len();
         let mut first: VecDeque<usize> = VecDeque::new();
@@ -262,7 +286,7 @@ impl<'a, T: Transport> Run<'a, T> {
                 result.error_type = Some(failure.error_type);
                 result.error = Some(failure.message);
                 if !matches!(failure.class, Class::Rejected | Class::Gone) {
-                    self.open.push(Open { at, target: target.clone(), behind: false });
+                    self.open.push(Open::new(at, target));
                 }
             }
         }

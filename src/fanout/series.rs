@@ -140,7 +140,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::Reason,
+        api::{HealthState, Reason},
         registry::{Allowed, RejectedTarget, TargetEntry},
     };
 
@@ -157,6 +157,8 @@ mod tests {
                 message: String::new(),
                 allowed: Allowed::Same,
                 policies: None,
+                suspended: false,
+                health: HealthState::Unknown,
                 permanent: true,
             };
             (key, TargetEntry::Rejected(Arc::new(rejected)))

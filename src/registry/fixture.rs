@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     api::{
-        DeliveryPolicy, FallbackMode, PublishTargetSpec, Reason, RouteKey, Scope, TargetType,
-        WhenDegraded, WhenUnhealthy,
+        DeliveryPolicy, FallbackMode, HealthState, PublishTargetSpec, Reason, RouteKey, Scope,
+        TargetType, WhenDegraded, WhenUnhealthy,
     },
     routing::{Fallback, Matchers, Route, TargetName},
 };
@@ -82,6 +82,8 @@ pub(crate) fn rejected(key: &str, reason: Reason) -> RejectedTarget {
         message: format!("it is {reason}"),
         allowed: Allowed::Same,
         policies: None,
+        suspended: false,
+        health: HealthState::Unknown,
         permanent: false,
     }
 }

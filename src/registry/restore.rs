@@ -28,6 +28,12 @@ impl Restored {
             circuit: CircuitView::from_status(status, generation),
         }
     }
+
+    /// What was known of its health.
+    #[must_use]
+    pub fn health(&self) -> HealthState {
+        self.health.as_ref().map_or(HealthState::Unknown, |view| view.state)
+    }
 }
 
 // === impl Live ===

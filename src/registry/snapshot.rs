@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Allowed, HealthPolicy, Target};
 use crate::{
-    api::{DeliveryPolicy, Reason, RouteKey, TargetKey, TargetType},
+    api::{DeliveryPolicy, HealthState, Reason, RouteKey, TargetKey, TargetType},
     persistent::{Map, Set},
     routing::{Route, RouteTable},
 };
@@ -58,6 +58,10 @@ pub struct RejectedTarget {
     /// What the spec says about delivery and health, if it could be read: what the target needs is known even
     /// while it can't be used.
     pub policies: Option<(DeliveryPolicy, HealthPolicy)>,
+    /// Suspended by its spec.
+    pub suspended: bool,
+    /// The health that its status showed when it was first seen; `Unknown` without one.
+    pub health: HealthState,
     /// Waiting will not help (kstatus' Stalled): the spec or the Secret's content is wrong.
     pub permanent: bool,
 }
@@ -145,6 +149,16 @@ impl TargetEntry {
             (Self::Rejected(a), Self::Rejected(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }
+    }
+}
+
+// === impl RejectedTarget ===
+
+impl RejectedTarget {
+    /// It can't be used only because what it names has not been read yet, as after a restart.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        self.reason == Reason::Pending
     }
 }
 

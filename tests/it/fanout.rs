@@ -24,3 +24,4 @@ mod router;
 mod routes;
 mod silences;
 mod switching;
+mod unread;

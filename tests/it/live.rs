@@ -21,3 +21,4 @@ mod quickstart;
 mod release;
 mod rig;
 mod suspend;
+mod unread;

@@ -6,7 +6,7 @@ use tracing::info;
 
 use super::{Compiler, PATIENCE, Shown, TargetObject, unreadable};
 use crate::{
-    api::{NamespacesFrom, PublishTargetSpec, Reason, TargetKey},
+    api::{HealthState, NamespacesFrom, PublishTargetSpec, Reason, TargetKey},
     controller::{
         ledger::{ObjectKey, Status, older},
         material::wanted,
@@ -71,6 +71,8 @@ impl Compiler {
                 message: unreadable(Kind::PublishTarget, message),
                 allowed: Allowed::Same,
                 policies: None,
+                suspended: false,
+                health: HealthState::Unknown,
                 permanent: true,
             })),
             Ok(spec) => {
@@ -90,6 +92,7 @@ impl Compiler {
                     &self.materials.lookup(&key.namespace),
                     now,
                 )
+                .map_err(|rejected| with_health(rejected, restore.as_ref()))
             }
         };
         self.ledger.settled(key);
@@ -124,12 +127,14 @@ impl Compiler {
     /// are owed can be told from what nobody is owed. Their statuses wait for the real verdict.
     pub(super) fn show_unread(&mut self, now: Moment) {
         for key in &self.unshown {
-            let Some(TargetObject { meta, spec: Ok(spec), .. }) = self.targets.get(key) else {
+            let Some(TargetObject { meta, spec: Ok(spec), restore, .. }) = self.targets.get(key)
+            else {
                 continue;
             };
             let materials = self.materials.lookup(&key.namespace);
             if let Err(pending) = delivery::compile(form(key, meta, spec), &materials, now) {
                 self.ledger.unsettled(key);
+                let pending = with_health(pending, restore.as_ref());
                 self.publisher.registry().apply_target(Err(pending));
             }
         }
@@ -148,6 +153,12 @@ impl Compiler {
         self.metrics.reconciled(Kind::PublishTarget, Verdict::Deleted);
         info!(to = %key, "Target deleted");
     }
+}
+
+/// A target that can't be used yet, with what its status showed of its health.
+fn with_health(mut rejected: Box<RejectedTarget>, known: Option<&Restored>) -> Box<RejectedTarget> {
+    rejected.health = known.map_or(HealthState::Unknown, Restored::health);
+    rejected
 }
 
 fn form(key: &TargetKey, meta: &Meta, spec: &Arc<PublishTargetSpec>) -> delivery::Object {

@@ -1,9 +1,11 @@
 //! What keeps a publish from a target at the moment when it would be sent: an earlier one of the same
 //! labels, a pause, an open circuit, the target's own rate.
 
+use std::sync::Arc;
+
 use tokio::{sync::SemaphorePermit, time::Instant};
 
-use super::{Open, Progress, Run};
+use super::{Addressee, Open, Progress, Run};
 use crate::{
     clock::Moment,
     delivery::Transport,
@@ -38,6 +40,16 @@ impl<'a, T: Transport> Run<'a, T> {
         );
         self.left(index, (ErrorType::RateLimited, why), now);
         true
+    }
+
+    /// Those whose Secret has not been read yet may get it later.
+    pub(super) fn leave_unread(&mut self) {
+        let (backlog, group_key) = (self.courier.backlog(), self.notice.group_key());
+        for (at, target) in self.unread {
+            let behind = backlog.stands_before(&target.key, group_key);
+            let to = Addressee::Unread(Arc::clone(target));
+            self.open.push(Open { at: *at, to, behind });
+        }
     }
 
     /// Asks the circuit and the target's own rate. Refused, the result says so.
@@ -101,7 +113,7 @@ impl<'a, T: Transport> Run<'a, T> {
         result.duration = duration;
         result.error_type = Some(error_type);
         result.error = Some(why);
-        self.open.push(Open { at, target: target.clone(), behind: false });
+        self.open.push(Open::new(at, target));
         self.progress[index] = Progress::Done;
     }
 }

@@ -72,7 +72,7 @@ impl<T: Transport> Run<'_, T> {
             result.error_type = Some(error_type);
             result.error = Some(error);
             self.progress[index] = Progress::Done;
-            self.open.push(Open { at, target: target.clone(), behind: false });
+            self.open.push(Open::new(at, target));
             if error_type == ErrorType::Cancelled {
                 if let Some(series) = target.live.series() {
                     series.failure.inc();

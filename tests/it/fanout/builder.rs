@@ -76,6 +76,8 @@ pub(crate) fn rejected(name: &str) -> RejectedTarget {
         message: "Secret missing".into(),
         allowed: Allowed::Same,
         policies: None,
+        suspended: false,
+        health: HealthState::Unknown,
         permanent: false,
     }
 }

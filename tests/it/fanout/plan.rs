@@ -3,10 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use fanfare::{
-    api::{Reason, TargetType},
+    api::{HealthState, Reason, TargetType},
     fanout::{Plan, plan},
-    publish::{Options, PublishError, Selection, SkipReason, Strategy, TargetFilter, TargetResult},
-    registry::{Snapshot, TargetEntry},
+    publish::{
+        ErrorType, Options, PublishError, Selection, SkipReason, Strategy, TargetFilter,
+        TargetResult,
+    },
+    registry::{RejectedTarget, Snapshot, TargetEntry},
 };
 use tokio::time::Instant;
 
@@ -64,21 +67,39 @@ fn unhealthy_and_disabled_targets_are_skipped_by_default() {
 #[test]
 fn a_target_whose_secret_was_not_read_yet_is_listed_by_every_selection() {
     let mut mixed = mixed();
-    let mut pending = rejected("ns/pending");
-    pending.reason = Reason::Pending;
-    Arc::make_mut(&mut mixed.targets)
-        .insert(key("ns/pending"), TargetEntry::Rejected(Arc::new(pending)));
-    let skipped = |selection: &Selection, strategy| {
+    for (name, health, suspended) in [
+        ("ns/well", HealthState::Healthy, false),
+        ("ns/ill", HealthState::Unhealthy, false),
+        ("ns/still", HealthState::Healthy, true),
+    ] {
+        let pending =
+            RejectedTarget { reason: Reason::Pending, health, suspended, ..rejected(name) };
+        Arc::make_mut(&mut mixed.targets)
+            .insert(key(name), TargetEntry::Rejected(Arc::new(pending)));
+    }
+    let unread = |selection: &Selection, strategy| {
         let plan = plan(&mixed, selection, &with(strategy), Instant::now()).unwrap();
-        let found = skips(&plan.results).into_iter().map(|(name, why)| (name.to_owned(), why));
-        found.collect::<Vec<_>>()
+        let mut names = Vec::new();
+        for (at, target) in &plan.unread {
+            let result = &plan.results[*at];
+            assert_eq!((&result.key, result.skipped), (&target.key, None));
+            assert_eq!(result.error_type, Some(ErrorType::NotAttempted));
+            assert!(result.error.as_ref().unwrap().contains("Secret missing"), "{result:?}");
+            names.push(target.key.name.to_string());
+        }
+        (names, skips(&plan.results).iter().map(|it| (it.0.to_owned(), it.1)).collect::<Vec<_>>())
     };
-    let expected = [("pending".to_owned(), SkipReason::Disabled)];
-    let (all, elsewhere) = (TargetFilter::default(), "other");
-    assert_eq!(skipped(&Selection::All(all.clone()), Strategy::PublishToAll), expected);
-    assert_eq!(skipped(&Selection::Healthy(all.clone()), Strategy::SkipUnhealthy), expected);
-    let other = TargetFilter { namespace: Some(elsewhere.into()), ..all };
-    assert_eq!(skipped(&Selection::All(other), Strategy::PublishToAll), []);
+    let all = TargetFilter::default();
+    let found = unread(&Selection::All(all.clone()), Strategy::PublishToAll);
+    assert_eq!(found, (vec!["ill".to_owned(), "well".into()], vec![]));
+    let found = unread(&Selection::Healthy(all.clone()), Strategy::SkipUnhealthy);
+    assert_eq!(found, (vec!["well".to_owned()], vec![]));
+    let named = named(["ns/ill", "ns/still", "ns/well"]);
+    let left_out =
+        vec![("ill".to_owned(), SkipReason::Unhealthy), ("still".into(), SkipReason::Disabled)];
+    assert_eq!(unread(&named, Strategy::SkipUnhealthy), (vec!["well".to_owned()], left_out));
+    let other = TargetFilter { namespace: Some("other".into()), ..all };
+    assert_eq!(unread(&Selection::All(other), Strategy::PublishToAll), (vec![], vec![]));
 }
 
 #[test]
