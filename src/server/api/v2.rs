@@ -10,6 +10,7 @@ mod draft;
 mod gate;
 mod groups;
 mod params;
+mod parts;
 mod removed;
 mod select;
 mod silences;

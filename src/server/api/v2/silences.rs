@@ -15,6 +15,7 @@ use super::{
     draft::{self, Malformed},
     failure,
     params::{BadParam, Params},
+    parts::{self, Piece, separated},
     text,
     write::push_time,
 };
@@ -44,15 +45,13 @@ pub(super) async fn list(State(server): State<Server>, uri: Uri) -> Response {
     let mut silences = server.silences.list();
     silences.retain(|silence| shown(silence.state(now)) && carries(silence, &filter));
     silences.sort_by_key(|silence| order(silence, now));
-    let mut out = vec![b'['];
-    for (at, silence) in silences.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        push(&mut out, silence, now);
-    }
-    out.extend_from_slice(b"]\n");
-    json_body(out)
+    show(silences, now)
+}
+
+/// All of them, written down while they are sent: thousands of the largest would take hundreds of megabytes.
+fn show(silences: Vec<Arc<Silence>>, now: Timestamp) -> Response {
+    let pieces = silences.into_iter().map(move |silence| Piece::Silence(silence, now));
+    parts::answer(Box::new(separated(pieces)))
 }
 
 pub(super) async fn set(State(server): State<Server>, request: Request) -> Response {
@@ -158,7 +157,7 @@ fn order(silence: &Arc<Silence>, now: Timestamp) -> (u8, Timestamp, Reverse<Time
 }
 
 /// Appends a silence as Alertmanager writes it.
-fn push(out: &mut Vec<u8>, silence: &Silence, now: Timestamp) {
+pub(super) fn push(out: &mut Vec<u8>, silence: &Silence, now: Timestamp) {
     let field = |out: &mut Vec<u8>, name: &str, value: &str| {
         out.extend_from_slice(name.as_bytes());
         push_json(out, value);
@@ -199,4 +198,42 @@ fn push(out: &mut Vec<u8>, silence: &Silence, now: Timestamp) {
     out.extend_from_slice(b"],\"startsAt\":\"");
     push_time(out, silence.starts_at);
     out.extend_from_slice(b"\"}");
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use futures::StreamExt as _;
+    use serde_json::Value;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::publish::SilenceMatcher;
+
+    fn large(number: u128) -> Arc<Silence> {
+        let value = "x".repeat(1_000).into();
+        let matcher = SilenceMatcher { name: "instance".into(), kind: MatchType::Equal, value };
+        Arc::new(Silence {
+            id: SilenceId(Uuid::from_u128(number)),
+            matchers: vec![matcher],
+            starts_at: Timestamp::UNIX_EPOCH,
+            ends_at: Timestamp::MAX,
+            updated_at: Timestamp::UNIX_EPOCH,
+            created_by: "me".into(),
+            comment: "x".repeat(19_000).into(),
+            annotations: std::collections::BTreeMap::new(),
+        })
+    }
+
+    #[tokio::test]
+    async fn a_long_list_is_written_in_small_parts() {
+        let silences: Vec<_> = (0..100).map(large).collect();
+        let body: Body = show(silences, Timestamp::UNIX_EPOCH).into_body();
+        let parts: Vec<_> = body.into_data_stream().map(Result::unwrap).collect().await;
+        let longest = parts.iter().map(bytes::Bytes::len).max().unwrap();
+        assert!(longest < parts::PART + 22_000, "{longest} bytes at a time");
+        let whole: Value = serde_json::from_slice(&parts.concat()).unwrap();
+        assert_eq!(whole.as_array().unwrap().len(), 100);
+        assert_eq!(whole[99]["id"], large(99).id.to_string());
+    }
 }
