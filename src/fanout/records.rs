@@ -21,6 +21,7 @@ pub(super) struct Subject {
     fingerprints: Arc<[Fingerprint]>,
     alerts: u32,
     alert: Option<Arc<str>>,
+    names: Arc<[Arc<str>]>,
 }
 
 /// Which notification, for whom.
@@ -58,12 +59,25 @@ impl Subject {
     /// `name` as [`Notification::alert_name`] gives it.
     pub(super) fn of(members: &[Member], name: &str) -> Self {
         let told = members.iter().take(AttemptRecord::MOST_ALERTS);
+        let names = if name.is_empty() { names(told.clone()) } else { Arc::default() };
         Self {
+            names,
             fingerprints: told.map(|member| member.alert.labels.fingerprint()).collect(),
             alerts: u32::try_from(members.len()).unwrap_or(u32::MAX),
             alert: Some(name).filter(|name| !name.is_empty()).map(Arc::from),
         }
     }
+}
+
+/// The names of alerts, each once.
+fn names<'a>(members: impl Iterator<Item = &'a Member>) -> Arc<[Arc<str>]> {
+    let mut names: Vec<&str> = Vec::new();
+    for name in members.map(|member| member.alert.labels.alert_name()) {
+        if names.len() < AttemptRecord::MOST_NAMES && !name.is_empty() && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.into_iter().map(Arc::from).collect()
 }
 
 // === impl About ===
@@ -136,12 +150,13 @@ impl About<'_> {
     }
 
     fn record(self, subject: &Subject, outcome: Outcome, at: Timestamp) -> AttemptRecord {
-        let Subject { fingerprints, alerts, alert } = subject;
+        let Subject { fingerprints, alerts, alert, names } = subject;
         AttemptRecord {
             at,
             fingerprints: fingerprints.clone(),
             alerts: *alerts,
             alert: alert.clone(),
+            names: names.clone(),
             notification: self.notification.id.clone(),
             status: self.notification.status,
             target: self.target.clone(),
@@ -191,6 +206,22 @@ mod tests {
             external_url: "".into(),
             at: Timestamp::UNIX_EPOCH,
         })
+    }
+
+    #[test]
+    fn history_names_the_alerts_of_a_group_that_has_no_name_of_its_own() {
+        let named = |name: &str| {
+            let mut member = group(1).members[0].clone();
+            Arc::make_mut(&mut member.alert).labels = Labels::from_iter([("alertname", name)]);
+            member
+        };
+        let members = ["Up", "Down", "Up", ""].map(named);
+        let subject = Subject::of(&members, "");
+        let names: Vec<&str> = subject.names.iter().map(|name| &**name).collect();
+        assert_eq!((names, subject.alert), (vec!["Up", "Down"], None));
+        let many: Vec<_> = (0..200).map(|one| named(&format!("Alert{one}"))).collect();
+        assert_eq!(Subject::of(&many, "").names.len(), AttemptRecord::MOST_NAMES);
+        assert!(Subject::of(&many, "Shared").names.is_empty());
     }
 
     #[test]

@@ -10,8 +10,8 @@ use super::{
 /// Format of all records and of the file as a whole. A change of what any record means or holds
 /// makes it the next one, and a file of every earlier format must still be read.
 ///
-/// 2: blocks of the history have the names of alerts.
-pub(super) const FORMAT: u32 = 2;
+/// 2: blocks of the history have the names of alerts. 3: of all alerts of a group.
+pub(super) const FORMAT: u32 = 3;
 
 /// Version, kind, checksum.
 const HEADER: usize = 6;

@@ -117,6 +117,6 @@ fn read(
 fn wanted(attempt: &AttemptRecord, filter: &DeliveryFilter) -> bool {
     filter.target.as_ref().is_none_or(|target| *target == attempt.target)
         && filter.fingerprint.is_none_or(|fingerprint| attempt.fingerprints.contains(&fingerprint))
-        && filter.alert.as_ref().is_none_or(|alert| attempt.alert.as_ref() == Some(alert))
+        && filter.alert.as_ref().is_none_or(|alert| attempt.names(alert))
         && filter.since.is_none_or(|since| since <= attempt.at)
 }

@@ -171,6 +171,9 @@ pub struct AttemptRecord {
     /// The alert's name, see [`Notification::alert_name`]; `None`: it has none, or an earlier version wrote
     /// this.
     pub alert: Option<Arc<str>>,
+    /// Names of the alerts in it where `alert` does not give them, each once, at most
+    /// [`AttemptRecord::MOST_NAMES`]; empty in what an earlier version wrote.
+    pub names: Arc<[Arc<str>]>,
     /// Id of the notification.
     pub notification: Arc<str>,
     /// What it said.
@@ -194,6 +197,14 @@ pub struct AttemptRecord {
 impl AttemptRecord {
     /// Alerts that are named by their fingerprints; those beyond are only counted.
     pub const MOST_ALERTS: usize = 1_000;
+    /// Names that are kept of the alerts of one notification.
+    pub const MOST_NAMES: usize = 100;
+
+    /// Whether an alert of this name is known to be in it.
+    #[must_use]
+    pub fn names(&self, name: &str) -> bool {
+        self.alert.as_deref() == Some(name) || self.names.iter().any(|one| **one == *name)
+    }
 }
 
 /// What came of an attempt.

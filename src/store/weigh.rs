@@ -9,6 +9,8 @@ use crate::{
 
 /// What an operation takes whatever is in it.
 const LEAST: usize = 128;
+/// What one of several names takes beside its text.
+const NAME: usize = 32;
 
 pub(super) fn weigh(task: &Task) -> usize {
     LEAST
@@ -20,15 +22,19 @@ pub(super) fn weigh(task: &Task) -> usize {
             Task::Op(Op::DeadLetter(letter)) => {
                 letter.message.len() + notification_bytes(&letter.notification)
             }
-            Task::Op(Op::Attempt(attempt)) => size_of_val(&*attempt.fingerprints),
+            Task::Op(Op::Attempt(attempt)) => attempt_bytes(attempt),
             Task::Op(Op::Attempts(attempts)) => {
-                let bytes = |one: &AttemptRecord| LEAST + size_of_val(&*one.fingerprints);
-                attempts.iter().map(bytes).sum()
+                attempts.iter().map(|one| LEAST + attempt_bytes(one)).sum()
             }
             Task::Op(Op::Key(record)) => record.key.len() + record.result.len(),
             Task::Op(Op::DropDeadLetters(ids)) => size_of_val(ids.as_slice()),
             Task::Op(_) | Task::SetAside(_) => 0,
         }
+}
+
+fn attempt_bytes(attempt: &AttemptRecord) -> usize {
+    let names: usize = attempt.names.iter().map(|name| NAME + name.len()).sum();
+    size_of_val(&*attempt.fingerprints) + names
 }
 
 fn record_bytes(record: &AlertRecord) -> usize {

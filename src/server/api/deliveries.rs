@@ -88,6 +88,7 @@ fn show(record: &AttemptRecord) -> Value {
         "fingerprint": record.fingerprints.first().map(ToString::to_string),
         "alerts": record.alerts,
         "alertname": record.alert.as_deref(),
+        "alertnames": record.names.iter().map(|name| &**name).collect::<Vec<&str>>(),
         "notification_id": &*record.notification,
         "status": record.status.as_str(),
         "target": record.target.to_string(),

@@ -47,6 +47,8 @@ codes!(error_code, error_type, ErrorType {
 const ATTEMPT: usize = 12;
 /// The first format whose blocks have the names of alerts, and all alerts of a notification.
 const NAMED: u32 = 2;
+/// The first format whose blocks have the names of all alerts of a group.
+const ALL_NAMED: u32 = 3;
 
 /// A block whose head was read.
 #[derive(Debug)]
@@ -66,6 +68,8 @@ struct Alerts {
     names: Vec<Arc<str>>,
     /// Those of one notification together.
     fingerprints: Vec<Arc<[Fingerprint]>>,
+    /// Names of one notification together; `None` in blocks of earlier formats.
+    together: Option<Vec<Arc<[Arc<str>]>>>,
 }
 
 /// Numbers in the order of first use.
@@ -76,6 +80,7 @@ pub(in crate::store) fn write_block(to: &mut Encoder, attempts: &[AttemptRecord]
     let mut routes = Numbers(Vec::new(), HashMap::new());
     let mut alerts = Numbers::<str>(Vec::new(), HashMap::new());
     let mut fingerprints = Numbers::<[Fingerprint]>(Vec::new(), HashMap::new());
+    let mut together = Numbers::<[Arc<str>]>(Vec::new(), HashMap::new());
     let mut body = Encoder::default();
     for attempt in attempts {
         body.length(fingerprints.of(&attempt.fingerprints));
@@ -83,6 +88,7 @@ pub(in crate::store) fn write_block(to: &mut Encoder, attempts: &[AttemptRecord]
         body.length(targets.of(&attempt.target));
         body.option(attempt.route.as_ref().map(|route| routes.of(route)), Encoder::length);
         body.option(attempt.alert.as_deref().map(|alert| alerts.of(alert)), Encoder::length);
+        body.length(together.of(&attempt.names));
         body.time(attempt.at);
         body.text(&attempt.notification);
         body.byte(status_code(attempt.status));
@@ -92,6 +98,8 @@ pub(in crate::store) fn write_block(to: &mut Encoder, attempts: &[AttemptRecord]
         body.option(attempt.status_code, Encoder::number);
         body.duration(attempt.duration);
     }
+    let together: Vec<Vec<usize>> =
+        together.0.iter().map(|names| names.iter().map(|name| alerts.of(name)).collect()).collect();
     to.time(attempts.iter().map(|attempt| attempt.at).max().unwrap_or_default());
     to.length(targets.0.len());
     targets.0.iter().for_each(|target| write_target(to, target));
@@ -106,6 +114,13 @@ pub(in crate::store) fn write_block(to: &mut Encoder, attempts: &[AttemptRecord]
             to.0.extend_from_slice(&one.0.to_le_bytes());
         }
     }
+    to.length(together.len());
+    for names in together {
+        to.length(names.len());
+        for name in names {
+            to.length(name);
+        }
+    }
     to.length(attempts.len());
     to.0.append(&mut body.0);
 }
@@ -113,6 +128,13 @@ pub(in crate::store) fn write_block(to: &mut Encoder, attempts: &[AttemptRecord]
 fn read_fingerprints(from: &mut Decoder<'_>) -> Result<Arc<[Fingerprint]>, Malformed> {
     let count = from.count(size_of::<Fingerprint>())?;
     (0..count).map(|_| read_fingerprint(from)).collect()
+}
+
+/// Names of one notification, of those in the block.
+fn read_together(from: &mut Decoder<'_>, names: &[Arc<str>]) -> Result<Arc<[Arc<str>]>, Malformed> {
+    let unknown = Malformed("names what is not in the block");
+    let count = from.count(1)?;
+    (0..count).map(|_| names.get(from.small::<usize>()?).cloned().ok_or(unknown)).collect()
 }
 
 fn read_fingerprint(from: &mut Decoder<'_>) -> Result<Fingerprint, Malformed> {
@@ -142,9 +164,16 @@ impl<'a> Block<'a> {
         let routes = routes.collect::<Result<_, _>>()?;
         let alerts = if format >= NAMED {
             let names = (0..from.count(1)?).map(|_| from.shared());
-            let names = names.collect::<Result<_, _>>()?;
+            let names = names.collect::<Result<Vec<_>, _>>()?;
             let fingerprints = (0..from.count(1)?).map(|_| read_fingerprints(&mut from));
-            Some(Alerts { names, fingerprints: fingerprints.collect::<Result<_, _>>()? })
+            let fingerprints = fingerprints.collect::<Result<_, _>>()?;
+            let together = if format >= ALL_NAMED {
+                let together = (0..from.count(1)?).map(|_| read_together(&mut from, &names));
+                Some(together.collect::<Result<_, _>>()?)
+            } else {
+                None
+            };
+            Some(Alerts { names, fingerprints, together })
         } else {
             None
         };
@@ -199,10 +228,15 @@ impl<'a> Block<'a> {
             }
             None => None,
         };
+        let names = match self.alerts.as_ref().and_then(|alerts| alerts.together.as_ref()) {
+            Some(together) => together.get(from.small::<usize>()?).ok_or(unknown)?.clone(),
+            None => Arc::default(),
+        };
         Ok(AttemptRecord {
             fingerprints,
             alerts: count,
             alert,
+            names,
             target,
             route,
             at: from.time()?,
@@ -229,11 +263,12 @@ mod tests {
         fn block_comes_back(attempts in prop::collection::vec(attempt(), 0..20)) {
             let mut to = Encoder::default();
             write_block(&mut to, &attempts);
-            let block = Block::read((NAMED, &to.0)).unwrap();
+            let block = Block::read((ALL_NAMED, &to.0)).unwrap();
             prop_assert!(attempts.iter().all(|attempt| block.knows(&attempt.target)));
             prop_assert!(attempts.iter().all(|attempt| attempt.at <= block.newest));
             let named = |attempt: &AttemptRecord| {
-                attempt.alert.as_ref().is_none_or(|alert| block.names(alert))
+                let mut names = attempt.alert.iter().chain(&*attempt.names);
+                names.all(|alert| block.names(alert))
             };
             prop_assert!(attempts.iter().all(named));
             let mut told = attempts.iter().flat_map(|attempt| attempt.fingerprints.iter());
@@ -243,7 +278,7 @@ mod tests {
 
         #[test]
         fn hostile_bytes_harm_nothing(bytes in hostile()) {
-            for format in 1..=NAMED {
+            for format in 1..=ALL_NAMED {
                 let _ = Block::read((format, &bytes)).map(Block::attempts);
             }
         }

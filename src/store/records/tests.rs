@@ -221,13 +221,15 @@ pub(in crate::store) fn attempt() -> impl Strategy<Value = AttemptRecord> {
     let error_type = of((0..ErrorType::ALL.len()).prop_map(|at| ErrorType::ALL[at]));
     let what = (status(), any::<u32>(), outcome, error_type, of(any::<u16>()));
     let fingerprints = prop::collection::vec(any::<u64>(), 1..4);
-    let alert = (fingerprints, any::<u32>(), of("[A-C]{1,2}"));
+    let names = prop::collection::vec("[A-D]{1,2}", 0..4);
+    let alert = (fingerprints, any::<u32>(), of("[A-C]{1,2}"), names);
     (time(), alert, "[0-9a-f]{32}", target(), of(route()), what, any::<u32>()).prop_map(
         |(at, alert, notification, target, route, what, millis)| AttemptRecord {
             at,
             fingerprints: alert.0.into_iter().map(Fingerprint).collect(),
             alerts: alert.1,
             alert: alert.2.map(Arc::from),
+            names: alert.3.into_iter().map(Arc::from).collect(),
             notification: notification.into(),
             status: what.0,
             target,

@@ -115,7 +115,7 @@ fn file_of_another_version_is_refused_and_not_changed() {
     drop(database);
     let before = fs::read(file(dir.path())).unwrap();
     let error = open(dir.path(), settings()).unwrap_err();
-    assert!(matches!(error, OpenError::UnknownVersion { found: 7, known: 2, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::UnknownVersion { found: 7, known: 3, .. }), "{error:?}");
     assert!(error.to_string().contains("a file format 7"), "{error}");
     assert_eq!(fs::read(file(dir.path())).unwrap(), before);
 }

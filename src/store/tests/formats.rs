@@ -41,6 +41,7 @@ fn attempt() -> AttemptRecord {
         fingerprints: [7, 8].map(Fingerprint).into(),
         alerts: 2,
         alert: Some("Named".into()),
+        names: ["Other", "Third"].map(Arc::from).into(),
         notification: "attempt".into(),
         status: Status::Resolved,
         target: "a/t".parse().unwrap(),
@@ -108,7 +109,8 @@ fn every_format_that_was_written_is_read() {
         assert_eq!(format!("{:?}", letters.items[0].1), format!("{:?}", letter()));
         let filter = DeliveryFilter { limit: 9, ..DeliveryFilter::default() };
         let named = attempt().alert.filter(|_| format >= 2);
-        let mut attempt = AttemptRecord { alert: named, ..attempt() };
+        let names = if format >= 3 { attempt().names } else { [].into() };
+        let mut attempt = AttemptRecord { alert: named, names, ..attempt() };
         if format < 2 {
             (attempt.fingerprints, attempt.alerts) = ([Fingerprint(7)].into(), 1);
         }
@@ -146,7 +148,8 @@ fn a_file_of_an_earlier_format_goes_on_in_the_present_one() {
     };
     assert_eq!(of(None), [Some("Named".into()), None]);
     assert_eq!(of(Some("Named")), [Some("Named".into())]);
-    assert_eq!(of(Some("Other")), []);
+    assert_eq!(of(Some("Third")), [Some("Named".into())], "it is one of several");
+    assert_eq!(of(Some("Nobody")), []);
     drop(store);
     let database = redb::Database::open(path).unwrap();
     let meta = redb::ReadableDatabase::begin_read(&database).unwrap().open_table(META).unwrap();

@@ -49,6 +49,7 @@ fn attempt_about(name: &str, second: i64, fingerprints: &[u64]) -> Op {
         at: at(second),
         fingerprints: fingerprints.iter().copied().map(Fingerprint).collect(),
         alerts: 1,
+        names: [].into(),
         alert: None,
         notification: format!("n{second}").into(),
         status: Status::Firing,

@@ -48,6 +48,7 @@ async fn a_delivery_says_who_was_told_what_with_what_answer() {
             "fingerprint": alert("A").labels.fingerprint().to_string(),
             "alerts": 1,
             "alertname": "A",
+            "alertnames": [],
             "notification_id": "00112233445566778899aabbccddeeff",
             "status": "firing",
             "target": "ns/slack",
@@ -78,6 +79,8 @@ async fn alert_target_and_time_narrow_the_history() {
             attempt: 3,
             fingerprints: ["B", "E"].map(|name| alert(name).labels.fingerprint()).into(),
             alerts: 2,
+            alert: None,
+            names: ["B", "E"].map(std::sync::Arc::from).into(),
             ..attempt("B")
         },
         AttemptRecord {
@@ -99,6 +102,7 @@ async fn alert_target_and_time_narrow_the_history() {
         ("?target=ns/slack".to_owned(), &[4, 3, 1]),
         ("?alertname=A".to_owned(), &[2, 1]),
         ("?alertname=B&target=ns/slack".to_owned(), &[3]),
+        ("?alertname=E".to_owned(), &[3]),
         (format!("?alertname={}", "y".repeat(120)), &[4]),
         ("?alertname=D".to_owned(), &[]),
         ("?since=1h".to_owned(), &[3, 2]),

@@ -79,6 +79,7 @@ pub(super) fn attempt(name: &str) -> AttemptRecord {
         fingerprints: [alert(name).labels.fingerprint()].into(),
         alerts: 1,
         alert: Some(name.into()),
+        names: [].into(),
         notification: "00112233445566778899aabbccddeeff".into(),
         status: Status::Firing,
         target: TargetKey::new("ns", "slack"),

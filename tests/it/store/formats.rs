@@ -87,7 +87,7 @@ fn assert_names(error: &OpenError, dir: &Path, format: u32) {
 /// is opened.
 #[test]
 fn file_of_a_later_format_is_refused_and_untouched_to_the_byte() {
-    for format in [0, 3, 77, u32::MAX] {
+    for format in [0, 4, 77, u32::MAX] {
         let dir = tempfile::tempdir().unwrap();
         write(dir.path());
         edit(dir.path(), true, |transaction| write_format(transaction, format));
@@ -103,11 +103,11 @@ fn file_of_a_later_format_is_refused_and_untouched_to_the_byte() {
 fn file_of_a_later_format_that_was_killed_is_refused_and_kept() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path());
-    edit(dir.path(), false, |transaction| write_format(transaction, 3));
+    edit(dir.path(), false, |transaction| write_format(transaction, 4));
     for _ in 0..2 {
-        assert_names(&refusal(dir.path()), dir.path(), 3);
+        assert_names(&refusal(dir.path()), dir.path(), 4);
     }
-    edit(dir.path(), true, |transaction| write_format(transaction, 2));
+    edit(dir.path(), true, |transaction| write_format(transaction, 3));
     let (_, loaded) = store::open(dir.path(), settings()).unwrap();
     assert!(!loaded.alerts.is_empty() && loaded.set_aside == 0 && loaded.damaged.is_none());
 }
