@@ -1,5 +1,5 @@
 //! What alert semantics cost, without disk and network: routing and dispatch of a new alert at 100 routes, a
-//! re-sent alert, 100,000 alerts in as many groups, and a flush of them all.
+//! re-sent alert, 100,000 alerts in as many groups, a flush of them all, a silence of them all.
 //!
 //! Prints the best of several rounds, and resident memory. `FANFARE_ALERTS` changes how many alerts there are.
 #![expect(
@@ -12,12 +12,12 @@ use std::{env, fs, sync::Arc, time::Duration};
 
 use fanfare::{
     alert::{Alert, Labels},
-    api::{AlertRouteSpec, TargetKey},
+    api::{AlertRouteSpec, MatchType, TargetKey},
     clock::Moment,
     dispatch::{
-        Limits, Next, Plan, Recipient, Role, RouteTerms, Settings, Settled, State, Verdict,
+        Limits, Mute, Next, Plan, Recipient, Role, RouteTerms, Settings, Settled, State, Verdict,
     },
-    publish::Source,
+    publish::{SilenceDraft, SilenceId, SilenceMatcher, Source},
     routing::{GroupBy, Grouping, Route, RouteSettings, RouteTable},
 };
 use jiff::Timestamp;
@@ -59,6 +59,34 @@ fn main() {
     let started = Instant::now();
     assert_eq!(deliver(&mut state, at(31 + 300)), 0);
     println!("{count} groups looked at again without news in {:?}", started.elapsed());
+    silence(&mut state, (count, at(400)));
+}
+
+/// A silence of everything begins; nobody else has the state during one of its steps.
+fn silence(state: &mut State, (count, now): (usize, Moment)) {
+    let matcher =
+        SilenceMatcher { name: "namespace".into(), kind: MatchType::Equal, value: "prod".into() };
+    let draft = SilenceDraft {
+        id: None,
+        matchers: vec![matcher],
+        starts_at: now.wall,
+        ends_at: now.wall + Duration::from_hours(1),
+        created_by: "bench".into(),
+        comment: "quiet".into(),
+        annotations: [].into(),
+    };
+    let mut started = Instant::now();
+    let (mut steps, mut longest, mut together) = (0, Duration::ZERO, Duration::ZERO);
+    state.set_silence(draft, SilenceId(uuid::Uuid::from_u128(1)), 0, now).unwrap();
+    while state.is_turning() {
+        let _ = state.turn(now);
+        state.take_facts();
+        let took = started.elapsed();
+        (steps, longest, together) = (steps + 1, longest.max(took), together + took);
+        started = Instant::now();
+    }
+    assert_eq!(state.muted_alerts()[Mute::Silenced as usize], count);
+    println!("{count} alerts silenced in {together:?}: {steps} steps, the longest {longest:?}");
 }
 
 fn at(second: i64) -> Moment {

@@ -92,6 +92,7 @@ mod sweep;
 mod ticket;
 mod told;
 mod turned;
+mod turning;
 mod view;
 mod visit;
 

@@ -50,8 +50,12 @@ impl State {
     /// Lets time pass: expiry, confirmation of a second sender's alert, repeats, `maxAge`, retries,
     /// flushes of groups, forgetting. Returns what changed, and the targets that have work at once (retries).
     pub fn tick(&mut self, now: Moment) -> (Owed, Vec<TargetKey>) {
-        self.pass_mutes(now);
-        let mut owed = self.settle_mutes(now);
+        let mut owed = self.pass_mutes(now);
+        if self.is_turning() {
+            // What is told depends on who is there; that is known in a moment.
+            let rung = self.desk.lanes.ring(now.mono, BOUND);
+            return (owed, self.names_of(&rung));
+        }
         let mut groups = Vec::new();
         for _ in 0..BOUND {
             let Some((at, subject)) = self.deadlines.pop_due(now.wall) else { break };
@@ -123,6 +127,9 @@ impl State {
     /// clock runs evenly. Zero: at once.
     #[must_use]
     pub fn next_due(&self, now: Moment) -> Option<Duration> {
+        if self.is_turning() {
+            return Some(Duration::ZERO);
+        }
         let Muting { silences, hours, .. } = &self.muting;
         let walls = [self.deadlines.first(), silences.next_due(), hours.next_due()];
         let alerts =

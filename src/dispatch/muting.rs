@@ -13,14 +13,15 @@ use super::{
     hours::Timetable,
     inhibit::Inhibition,
     mute::{MutedAlerts, Mutes},
-    silence::{self, Silences, Turn, Written},
+    silence::{self, Silences},
+    turning::Turning,
 };
 use crate::{
     alert::{Fingerprint, Labels},
     api::RouteKey,
     clock::Moment,
-    publish::{Silence, SilenceDraft, SilenceError, SilenceId, SilenceState},
-    routing::{Hours, Matchers, Route},
+    publish::{Silence, SilenceError, SilenceId, SilenceState},
+    routing::{Hours, Route},
 };
 
 /// Everything that mutes.
@@ -33,6 +34,8 @@ pub(super) struct Muting {
     pub(super) suspended: Vec<Arc<Route>>,
     /// Alerts whose mutes may be others now.
     pub(super) touched: Vec<AlertId>,
+    /// The same, of those that time and silences brought: worked through in steps.
+    pub(super) turning: Turning,
     /// Alerts that an earlier process held, by the end of a silence that ended meanwhile.
     pub(super) resumed: HashMap<AlertId, Timestamp>,
     /// How many alerts are muted somewhere.
@@ -53,44 +56,6 @@ pub struct MutedBy {
 // === impl State ===
 
 impl State {
-    /// Makes a silence or edits one; see [`Silences::set`](crate::publish::Silences::set). `fresh` is the
-    /// id of a new one. Effective at once; the returned alerts are those that are no longer muted.
-    ///
-    /// # Errors
-    /// [`SilenceError`] when nothing was changed.
-    pub fn set_silence(
-        &mut self,
-        draft: SilenceDraft,
-        fresh: SilenceId,
-        now: Moment,
-    ) -> Result<(SilenceId, Owed), SilenceError> {
-        let Written { ended, silence, matchers } =
-            self.muting.silences.plan(draft, fresh, now.wall)?;
-        let id = silence.id;
-        let instead_of = ended.as_ref().map_or(id, |(ended, _)| ended.id);
-        if !self.has_room(silence::size(&silence) + self.reach(&matchers, instead_of), 0) {
-            return Err(SilenceError::NoMemory);
-        }
-        if let Some((ended, matchers)) = ended {
-            self.put_silence(ended, matchers, now);
-        }
-        self.put_silence(silence, matchers, now);
-        Ok((id, self.settle_mutes(now)))
-    }
-
-    /// Ends a silence now. Effective at once; the returned alerts are those that are no longer muted.
-    ///
-    /// # Errors
-    /// [`SilenceError::NotFound`].
-    pub fn expire_silence(&mut self, id: SilenceId, now: Moment) -> Result<Owed, SilenceError> {
-        let silences = &self.muting.silences;
-        let silence = silences.get(id).ok_or(SilenceError::NotFound)?;
-        if let Some((ended, matchers)) = silences.ended(silence, now.wall) {
-            self.put_silence(ended, matchers, now);
-        }
-        Ok(self.settle_mutes(now))
-    }
-
     /// Every silence, expired ones included, in no particular order.
     #[must_use]
     pub fn silences(&self) -> Vec<Arc<Silence>> {
@@ -157,9 +122,8 @@ impl State {
         now: Moment,
     ) -> Result<(), SilenceError> {
         let matchers = silence::compile(&silence.matchers).map_err(SilenceError::Invalid)?;
-        self.bytes += silence::size(&silence);
-        let turn = self.muting.silences.put(silence, Arc::new(matchers), now.wall);
-        self.turn(turn);
+        // Which alerts it keeps quiet is found once all are known.
+        self.muting.silences.put(silence, Arc::new(matchers), now.wall);
         Ok(())
     }
 
@@ -174,7 +138,6 @@ impl State {
             let ends = ends.filter(|end| *end > held.changed_at);
             self.muting.resumed.extend(ends.max().map(|end| (*id, end)));
         }
-        self.muting.touched.clear();
     }
 
     /// After a start: what an alert is owed counts its age from when it was last muted, as far as that is
@@ -220,21 +183,6 @@ impl State {
             inhibition.fires(id, labels, touched);
         } else {
             inhibition.rests(id, labels, touched);
-        }
-    }
-
-    /// Lets time pass for silences and hours.
-    pub(super) fn pass_mutes(&mut self, now: Moment) {
-        for turn in self.muting.silences.advance(now.wall) {
-            self.turn(Some(turn));
-        }
-        let turned = self.muting.hours.advance(now.wall);
-        if !turned.is_empty() {
-            let on_one = self
-                .alerts
-                .iter()
-                .filter(|(_, held)| held.links.iter().any(|link| turned.contains(&link.route)));
-            self.muting.touched.extend(on_one.map(|(id, _)| *id));
         }
     }
 
@@ -297,11 +245,12 @@ impl State {
     /// Notes why the alert is muted on each of its routes. Returns the routes on which it is and was not, or
     /// the other way round.
     pub(super) fn find_mutes(&mut self, id: AlertId) -> Vec<RouteId> {
-        let Muting { silences, inhibition, hours, suspended, alerts, .. } = &mut self.muting;
+        let Muting { silences, inhibition, hours, suspended, turning, alerts, .. } =
+            &mut self.muting;
         let mut turned = Vec::new();
         let Some(held) = self.alerts.get_mut(&id) else { return turned };
         let labels = &held.alert.labels;
-        let silenced = !silences.of(id).is_empty();
+        let silenced = !silences.of(id).is_empty() || turning.will_silence(labels);
         let mut all = Mutes::default();
         all.set(Mutes::SILENCED, silenced);
         all.set(Mutes::SUSPENDED, suspended.iter().any(|route| route.matches(labels)));
@@ -330,40 +279,6 @@ impl State {
         }
         for route in before.iter().filter(|route| links.iter().all(|link| link.route != **route)) {
             self.muting.inhibition.leave(id, labels, *route);
-        }
-    }
-
-    /// What a silence takes by the alerts that meet its conditions.
-    fn reach(&self, matchers: &Matchers, instead_of: SilenceId) -> usize {
-        let met = self.alerts.iter().filter(|(_, held)| matchers.matches(&held.alert.labels));
-        met.map(|(id, _)| self.muting.silences.price(*id, instead_of)).sum()
-    }
-
-    fn put_silence(&mut self, silence: Arc<Silence>, matchers: Arc<Matchers>, now: Moment) {
-        let before = self.muting.silences.get(silence.id).map_or(0, |old| silence::size(old));
-        self.bytes = (self.bytes + silence::size(&silence)).saturating_sub(before);
-        self.desk.log.silence(silence.clone());
-        let turn = self.muting.silences.put(silence, matchers, now.wall);
-        self.turn(turn);
-    }
-
-    fn turn(&mut self, turn: Option<Turn>) {
-        let Muting { silences, touched, .. } = &mut self.muting;
-        match turn {
-            Some(Turn::Begun(silence, matchers)) => {
-                for (id, held) in &self.alerts {
-                    if matchers.matches(&held.alert.labels) {
-                        silences.take(silence, *id);
-                        touched.push(*id);
-                    }
-                }
-            }
-            Some(Turn::Ended(alerts)) => touched.extend(alerts),
-            Some(Turn::Forgotten(silence)) => {
-                self.bytes = self.bytes.saturating_sub(silence::size(&silence));
-                self.desk.log.forget_silence(silence.id);
-            }
-            None => {}
         }
     }
 }

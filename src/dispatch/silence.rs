@@ -17,7 +17,7 @@ use crate::{
 
 mod draft;
 
-pub(super) use draft::{Written, compile, size};
+pub(super) use draft::{Written, compile, programs, size};
 pub use draft::{conditions, draft_size};
 
 /// How long a silence is kept after its end.
@@ -34,12 +34,17 @@ const MET: usize = 48;
 pub(super) struct Silences {
     all: HashMap<SilenceId, Kept>,
     active: Filed<SilenceId>,
+    pending: Filed<SilenceId>,
     /// When the next thing happens to each.
     due: BTreeSet<(Timestamp, SilenceId)>,
     /// Alerts that are kept quiet, each with the active silences whose conditions it meets.
     silenced: HashMap<AlertId, Vec<SilenceId>>,
     /// How many silences that is in all.
     met: usize,
+    /// Bytes of all silences, their compiled conditions included.
+    bytes: usize,
+    /// Bytes that will be taken by alerts that those which have not begun will keep quiet.
+    reserved: usize,
     counts: [usize; SilenceState::ALL.len()],
 }
 
@@ -50,6 +55,10 @@ struct Kept {
     state: SilenceState,
     /// Alerts that it keeps quiet.
     alerts: BTreeSet<AlertId>,
+    /// Bytes that it takes by itself.
+    bytes: usize,
+    /// Bytes that alerts will take once it begins.
+    reserved: usize,
 }
 
 /// What became of a silence.
@@ -58,7 +67,7 @@ pub(super) enum Turn {
     /// It is active now: alerts that meet these conditions are to be given to [`Silences::take`].
     Begun(SilenceId, Arc<Matchers>),
     /// It is not active any more; these alerts were kept quiet by it.
-    Ended(BTreeSet<AlertId>),
+    Ended(SilenceId, BTreeSet<AlertId>),
     /// It was kept long enough.
     Forgotten(Arc<Silence>),
 }
@@ -80,7 +89,15 @@ impl Silences {
         if let Some(before) = before {
             self.due.remove(&(before.due(), id));
             self.counts[before.state as usize] -= 1;
+            self.bytes -= before.bytes;
+            self.reserved -= before.reserved;
+            if before.state == SilenceState::Pending {
+                self.pending.remove(id);
+            }
             alerts = before.alerts;
+        }
+        if state == SilenceState::Pending {
+            self.pending.insert(id, matchers.clone());
         }
         let is_active = state == SilenceState::Active;
         let mut turn = None;
@@ -91,7 +108,9 @@ impl Silences {
             self.active.insert(id, matchers.clone());
             turn = Some(Turn::Begun(id, matchers.clone()));
         }
-        let kept = Kept { silence, matchers, state, alerts };
+        let bytes = size(&silence) + programs(&matchers);
+        self.bytes += bytes;
+        let kept = Kept { silence, matchers, state, alerts, bytes, reserved: 0 };
         self.due.insert((kept.due(), id));
         self.counts[state as usize] += 1;
         self.all.insert(id, kept);
@@ -106,7 +125,9 @@ impl Silences {
             if kept.state == SilenceState::Expired {
                 self.due.remove(&(due, id));
                 self.counts[SilenceState::Expired as usize] -= 1;
-                turns.extend(self.all.remove(&id).map(|kept| Turn::Forgotten(kept.silence)));
+                let kept = self.all.remove(&id);
+                self.bytes -= kept.as_ref().map_or(0, |kept| kept.bytes);
+                turns.extend(kept.map(|kept| Turn::Forgotten(kept.silence)));
             } else {
                 let (silence, matchers) = (kept.silence.clone(), kept.matchers.clone());
                 turns.extend(self.put(silence, matchers, now));
@@ -132,6 +153,7 @@ impl Silences {
 
     /// An alert is held from now on.
     pub(super) fn meet(&mut self, alert: AlertId, labels: &Labels) {
+        self.reserve_for(labels);
         let Self { all, active, silenced, met, .. } = self;
         for id in active.met_by(labels) {
             if let Some(kept) = all.get_mut(&id)
@@ -144,7 +166,14 @@ impl Silences {
     }
 
     /// An alert is not held any more.
-    pub(super) fn forget(&mut self, alert: AlertId) {
+    pub(super) fn forget(&mut self, alert: AlertId, labels: &Labels) {
+        for id in self.pending.met_by(labels) {
+            if let Some(kept) = self.all.get_mut(&id) {
+                let less = kept.reserved.min(QUIET + MET);
+                kept.reserved -= less;
+                self.reserved -= less;
+            }
+        }
         for id in self.silenced.remove(&alert).unwrap_or_default() {
             self.met -= 1;
             if let Some(kept) = self.all.get_mut(&id) {
@@ -158,15 +187,41 @@ impl Silences {
         self.silenced.get(&alert).map_or(&[], Vec::as_slice)
     }
 
-    /// Bytes that the alerts take that silences keep quiet, roughly.
+    /// Bytes that silences take, and the alerts that they keep quiet or will keep quiet, roughly.
     pub(super) fn taken(&self) -> usize {
-        QUIET * self.silenced.len() + MET * self.met
+        self.bytes + QUIET * self.silenced.len() + MET * self.met + self.reserved
+    }
+
+    /// The silence has not begun: keeps room for what it will take then. Nothing for any other.
+    pub(super) fn reserve(&mut self, id: SilenceId, bytes: usize) {
+        let pending = |kept: &&mut Kept| kept.state == SilenceState::Pending;
+        if let Some(kept) = self.all.get_mut(&id).filter(pending) {
+            kept.reserved += bytes;
+            self.reserved += bytes;
+        }
+    }
+
+    /// What is kept free for the silence.
+    pub(super) fn reserved(&self, id: SilenceId) -> usize {
+        self.all.get(&id).map_or(0, |kept| kept.reserved)
+    }
+
+    /// The same for every silence that will keep a new alert quiet.
+    fn reserve_for(&mut self, labels: &Labels) {
+        let Self { all, pending, reserved, .. } = self;
+        for id in pending.met_by(labels) {
+            if let Some(kept) = all.get_mut(&id) {
+                kept.reserved += QUIET + MET;
+                *reserved += QUIET + MET;
+            }
+        }
     }
 
     /// What one more silence of the alert takes; nothing if it takes the place of one that keeps the alert
     /// quiet.
-    pub(super) fn price(&self, alert: AlertId, instead_of: SilenceId) -> usize {
-        if self.all.get(&instead_of).is_some_and(|kept| kept.alerts.contains(&alert)) {
+    pub(super) fn price(&self, alert: AlertId, instead_of: Option<SilenceId>) -> usize {
+        let before = instead_of.and_then(|id| self.all.get(&id));
+        if before.is_some_and(|kept| kept.alerts.contains(&alert)) {
             0
         } else if self.silenced.contains_key(&alert) {
             MET
@@ -221,7 +276,7 @@ impl Silences {
                 }
             }
         }
-        Turn::Ended(alerts)
+        Turn::Ended(id, alerts)
     }
 }
 

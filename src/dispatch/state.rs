@@ -59,7 +59,7 @@ pub struct State {
     pub(super) loose: Vec<GroupId>,
     /// Groups with members that went stale just now.
     pub(super) quitted: Vec<GroupId>,
-    /// What alerts, groups and silences take, without what the one is to the other.
+    /// What alerts and groups take.
     pub(super) bytes: usize,
     pub(super) last_id: u64,
     pub(super) deadlines: Deadlines,
@@ -287,7 +287,7 @@ impl State {
     pub(super) fn forget(&mut self, id: AlertId) {
         let Some(mut held) = self.alerts.remove(&id) else { return };
         let Muting { silences, inhibition, alerts, .. } = &mut self.muting;
-        silences.forget(id);
+        silences.forget(id, &held.alert.labels);
         Mutes::default().count(held.absent, alerts);
         for Link { route, delivery, told, .. } in &mut held.links {
             inhibition.leave(id, &held.alert.labels, *route);

@@ -118,6 +118,13 @@ impl Matcher {
         }
     }
 
+    /// Bytes that its compiled pattern may take, erring upwards; patterns that are used elsewhere too count as
+    /// if they were not.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.pattern.as_ref().map_or(0, |pattern| pattern.weight())
+    }
+
     /// The values of which an alert's label must have one, if the condition names them.
     pub(super) fn demanded(&self) -> Option<&[Box<str>]> {
         match self.kind {

@@ -12,6 +12,14 @@ use super::regex::{PREFIX, PatternError, SUFFIX, translate};
 
 /// Largest compiled pattern in bytes; the pattern itself is at most 1,024 characters.
 const SIZE_LIMIT: usize = 2 << 20;
+/// What a pattern may take is tried in these steps: nothing else tells how large it is.
+const SIZES: [usize; 6] = [2 << 10, 8 << 10, 32 << 10, 128 << 10, 512 << 10, SIZE_LIMIT];
+/// Programs that are made of a pattern: forwards, backwards, in one pass.
+const PROGRAMS: usize = 3;
+/// Least bytes for what is learnt of a pattern while it is used.
+const LEAST_CACHE: usize = 16 << 10;
+/// What a value of a list takes beside its text.
+const VALUE: usize = 32;
 /// Most values of a pattern that is kept as their list.
 const MAX_VALUES: usize = 32;
 /// Most ways to begin that are compared before the expression itself is run: more are not cheaper.
@@ -30,7 +38,31 @@ pub(super) enum Pattern {
         regex: Regex,
         /// All that matches begins with one of these; none: nothing is known.
         starts: Box<[Box<[u8]>]>,
+        /// Bytes that it may take.
+        weight: usize,
     },
+}
+
+/// What is learnt of a pattern of that size while it is used takes at most so much.
+const fn cache(size: usize) -> usize {
+    match 4 * size {
+        0..LEAST_CACHE => LEAST_CACHE,
+        SIZE_LIMIT.. => SIZE_LIMIT,
+        bytes => bytes,
+    }
+}
+
+/// The expression, and the bytes that it may take.
+fn build(translated: &str) -> Result<(Regex, usize), Error> {
+    let mut last = Err(Error::CompiledTooBig(SIZE_LIMIT));
+    for size in SIZES {
+        let mut builder = RegexBuilder::new(translated);
+        last = builder.size_limit(size).dfa_size_limit(cache(size)).build();
+        if !matches!(last, Err(Error::CompiledTooBig(_))) {
+            return last.map(|regex| (regex, PROGRAMS * size + cache(size)));
+        }
+    }
+    last.map(|regex| (regex, PROGRAMS * SIZE_LIMIT + SIZE_LIMIT))
 }
 
 // === impl Pattern ===
@@ -46,20 +78,16 @@ impl Pattern {
             return Ok(compiled);
         }
         let translated = translate(pattern)?;
-        let regex = RegexBuilder::new(&translated)
-            .size_limit(SIZE_LIMIT)
-            .dfa_size_limit(SIZE_LIMIT)
-            .build()
-            .map_err(|error| {
-                let problem = match error {
-                    Error::CompiledTooBig(_) => {
-                        "it needs too much memory; use smaller repetitions".to_owned()
-                    }
-                    _ => "it is not supported".to_owned(),
-                };
-                PatternError { position: 1, problem }
-            })?;
-        let compiled = Arc::new(Self::simplified(&translated, regex));
+        let (regex, weight) = build(&translated).map_err(|error| {
+            let problem = match error {
+                Error::CompiledTooBig(_) => {
+                    "it needs too much memory; use smaller repetitions".to_owned()
+                }
+                _ => "it is not supported".to_owned(),
+            };
+            PatternError { position: 1, problem }
+        })?;
+        let compiled = Arc::new(Self::simplified(&translated, (regex, weight)));
         if pool.len() == pool.capacity() {
             pool.retain(|_, held| held.strong_count() > 0);
         }
@@ -70,7 +98,7 @@ impl Pattern {
     pub(super) fn is_match(&self, value: &str) -> bool {
         match self {
             Self::Values(values) => values.iter().any(|one| **one == *value),
-            Self::Regex { regex, starts } => {
+            Self::Regex { regex, starts, .. } => {
                 let may = starts.is_empty()
                     || starts.iter().any(|start| value.as_bytes().starts_with(start));
                 may && regex.is_match(value)
@@ -86,8 +114,16 @@ impl Pattern {
         }
     }
 
-    fn simplified(translated: &str, regex: Regex) -> Self {
-        let none = || Self::Regex { regex: regex.clone(), starts: [].into() };
+    /// Bytes that it may take, erring upwards.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Values(values) => values.iter().map(|value| VALUE + value.len()).sum(),
+            Self::Regex { weight, .. } => *weight,
+        }
+    }
+
+    fn simplified(translated: &str, (regex, weight): (Regex, usize)) -> Self {
+        let none = || Self::Regex { regex: regex.clone(), starts: [].into(), weight };
         let inner = &translated[PREFIX.len()..translated.len() - SUFFIX.len()];
         let Ok(parsed) = regex_syntax::parse(inner) else { return none() };
         let found = Extractor::new().limit_total(MAX_VALUES).extract(&parsed);
@@ -107,7 +143,7 @@ impl Pattern {
         if starts.len() > FEW_STARTS || starts.iter().any(|start| start.is_empty()) {
             return none();
         }
-        Self::Regex { regex, starts: starts.into() }
+        Self::Regex { regex, starts: starts.into(), weight }
     }
 }
 
@@ -135,6 +171,17 @@ mod tests {
             let values = compiled.values().map(|all| all.iter().map(|one| &**one).collect());
             assert_eq!(values, expected, "{pattern}");
         }
+    }
+
+    #[test]
+    fn a_pattern_weighs_what_it_may_take() {
+        let weight = |pattern: &str| Pattern::compile(pattern).unwrap().weight();
+        assert_eq!(weight("a|bc"), 2 * VALUE + 3);
+        assert_eq!(weight("node-[0-9]+"), PROGRAMS * SIZES[0] + LEAST_CACHE);
+        let large = weight("(?:[a-zé-ü]{1,40}x){1,20}");
+        assert!(large > 256 << 10, "{large}");
+        let all = SIZES.map(|size| PROGRAMS * size + cache(size));
+        assert!(all.is_sorted() && all.contains(&large));
     }
 
     #[test]

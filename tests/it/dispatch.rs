@@ -23,4 +23,5 @@ mod scale;
 mod senders;
 mod silenced;
 mod silences;
+mod turning;
 mod world;

@@ -18,6 +18,8 @@ const MOST: usize = 10_000;
 const LARGEST: usize = 64 * 1024;
 /// Regular expressions of one silence: each may take far more memory and time than its text.
 const REGEXES: usize = 64;
+/// Bytes that the compiled regular expressions of one silence may take.
+const PROGRAMS: usize = 4 * 1024 * 1024;
 /// What a silence takes beside its texts.
 const FIXED: usize = 96;
 /// What a condition or an annotation takes beside its texts.
@@ -56,6 +58,7 @@ impl Silences {
         }
         check_count(&matchers).map_err(SilenceError::Invalid)?;
         let compiled = compile(&matchers).map_err(SilenceError::Invalid)?;
+        check_programs(&compiled).map_err(SilenceError::Invalid)?;
         let before = match id {
             Some(id) => Some(self.get(id).ok_or(SilenceError::NotFound)?),
             None => None,
@@ -149,6 +152,21 @@ pub(in crate::dispatch) fn compile(matchers: &[SilenceMatcher]) -> Result<Matche
         );
     }
     Ok(Matchers::sorted(compiled))
+}
+
+/// Bytes that compiled conditions may take beside their texts.
+pub(in crate::dispatch) fn programs(matchers: &Matchers) -> usize {
+    matchers.iter().map(Matcher::weight).sum()
+}
+
+fn check_programs(matchers: &Matchers) -> Result<(), String> {
+    let bytes = programs(matchers);
+    if bytes <= PROGRAMS {
+        return Ok(());
+    }
+    Err(format!(
+        "the regular expressions of matcher set 0 take up to {bytes} bytes of memory, more than {PROGRAMS}: use smaller repetitions and fewer of them"
+    ))
 }
 
 /// The conditions of a draft. While they are held, to compile them again takes next to no time: what takes long

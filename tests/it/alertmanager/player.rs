@@ -108,8 +108,8 @@ impl Player {
             self.silence(asked);
         }
         if let Some(name) = &step.expire {
-            let owed = self.state.expire_silence(self.silences[name], self.moment()).unwrap();
-            self.settle_accounts(owed);
+            self.state.expire_silence(self.silences[name], self.moment()).unwrap();
+            self.turn();
         }
     }
 
@@ -130,9 +130,16 @@ impl Player {
             comment: "timeline".into(),
             annotations: BTreeMap::new(),
         };
-        let (id, owed) = self.state.set_silence(draft, fresh, self.moment()).unwrap();
+        let id = self.state.set_silence(draft, fresh, 0, self.moment()).unwrap();
         self.silences.insert(asked.name.clone(), id);
-        self.settle_accounts(owed);
+        self.turn();
+    }
+
+    fn turn(&mut self) {
+        while self.state.is_turning() {
+            let owed = self.state.turn(self.moment());
+            self.settle_accounts(owed);
+        }
     }
 
     /// Everything is on disk at once, and every target takes what it is sent.

@@ -99,8 +99,8 @@ fn silence_is_shown_by_its_id() {
     };
     let now = world.moment();
     let fresh = "3f2504e0-4f89-41d3-9a0c-0305e82c3301".parse().unwrap();
-    let (id, owed) = world.state.set_silence(draft, fresh, now).unwrap();
-    world.settle_accounts(owed);
+    let id = world.state.set_silence(draft, fresh, 0, now).unwrap();
+    world.turn();
     let seen = listing(&world);
     assert_eq!(*shown(&seen, "x").standing.silenced_by, [id]);
     assert!(shown(&seen, "x").standing.is_suppressed());

@@ -3,7 +3,7 @@
 use fanfare::{
     alert::{Alert, Labels},
     api::MatchType,
-    dispatch::Mute,
+    dispatch::{Mute, conditions},
     publish::{SilenceDraft, SilenceError, SilenceId, SilenceMatcher, Source},
 };
 use uuid::Uuid;
@@ -39,8 +39,10 @@ pub(super) fn draft(conditions: &[(&str, &str, &str)], (from, to): (i64, i64)) -
 impl World {
     pub(super) fn set(&mut self, draft: SilenceDraft) -> Result<SilenceId, SilenceError> {
         let fresh = SilenceId(Uuid::from_u128(self.disk.writes as u128 + 1));
-        let (id, owed) = self.state.set_silence(draft, fresh, self.moment())?;
-        self.settle_accounts(owed);
+        let conditions = conditions(&draft).unwrap_or_default();
+        let reach = self.state.reach(&self.state.held(), &conditions, draft.id);
+        let id = self.state.set_silence(draft, fresh, reach, self.moment())?;
+        self.turn();
         Ok(id)
     }
 
@@ -50,8 +52,20 @@ impl World {
     }
 
     pub(super) fn unsilence(&mut self, id: SilenceId) {
-        let owed = self.state.expire_silence(id, self.moment()).unwrap();
-        self.settle_accounts(owed);
+        self.state.expire_silence(id, self.moment()).unwrap();
+        self.turn();
+    }
+
+    /// Works through what silences mean for every alert; answers in how many steps.
+    pub(super) fn turn(&mut self) -> usize {
+        let mut steps = 0;
+        while self.state.is_turning() {
+            let owed = self.state.turn(self.moment());
+            self.settle_accounts(owed);
+            steps += 1;
+        }
+        self.commit();
+        steps
     }
 
     /// An alert of these labels fires since now for a long time, or is over.

@@ -105,3 +105,42 @@ fn many_groups_fit_in_the_memory_that_is_booked_for_them() {
     world.restart_from(disk);
     assert!(world.told().is_empty());
 }
+
+/// Prints what that costs; a quiet group is woken once in each interval, as Alertmanager does.
+#[test]
+fn quiet_groups_write_nothing_and_are_told_to_nobody() {
+    let number = number();
+    let settings = Settings { max_alerts: number, max_bytes: usize::MAX, ..settings() };
+    let mut world = World::with(settings, &["a"]);
+    let by = GroupBy::Labels(["alertname".into()].into());
+    let (wait, interval) = (Duration::from_secs(30), Duration::from_mins(5));
+    world.routes.get_mut("r").unwrap().grouping = Some(Grouping { by, wait, interval }.into());
+    world.repeat = 24 * 3_600;
+    world.configure();
+    for begin in (0..number).step_by(1_000) {
+        let alerts = (begin..number.min(begin + 1_000)).map(|one| Alert {
+            labels: Labels::from_iter([
+                ("namespace", "prod".to_owned()),
+                ("alertname", format!("x{one}")),
+            ]),
+            ..alert("x", BEGIN, BEGIN + 100_000_000, BEGIN)
+        });
+        let now = world.moment();
+        let (_, owed) = world.state.accept(alerts.collect(), Source::V2, now);
+        world.settle_accounts(owed);
+    }
+    world.wait(30);
+    let mut told = 0;
+    while let Some((_, ticket)) = world.take("a") {
+        world.settle(ticket, Settled::Delivered);
+        told += 1;
+    }
+    assert_eq!(told, number);
+    world.commit();
+    world.wait(300);
+    let (writes, began) = (world.disk.writes, Instant::now());
+    world.wait(3_000);
+    let took = began.elapsed();
+    assert_eq!((world.told().len(), world.disk.writes), (0, writes));
+    eprintln!("{number} quiet groups: {:?} for each interval", took / 10);
+}

@@ -320,10 +320,14 @@ fn ten_thousand_silences_and_alerts_meet() {
     world.settle_accounts(owed);
     assert_eq!(world.muted(Mute::Silenced).0, number / 2);
     world.now += HOUR;
-    let owed = world.state.tick(world.moment()).0;
+    let mut owed = 0;
+    while owed < number / 2 {
+        let step = world.state.tick(world.moment()).0;
+        assert!(!step.is_empty(), "{owed} are released");
+        owed += step.len();
+        world.settle_accounts(step);
+    }
     let released = begin.elapsed();
-    assert_eq!(owed.len(), number / 2);
-    world.settle_accounts(owed);
     assert_eq!(world.state.owed()[0].1.ready, number);
     eprintln!("made {made:?}, accepted {accepted:?}, released {released:?}");
 }
