@@ -25,7 +25,7 @@ pub enum ErrorType {
     Unexpected,
     /// The publish ended or the caller left while the attempt ran.
     Cancelled,
-    /// The publish ended before an attempt could start.
+    /// Nothing was sent: the publish ended before, or the target could not take it yet.
     NotAttempted,
 }
 

@@ -73,7 +73,8 @@ pub struct Options {
     /// Targets worked on at a time: 1 to [`MAX_CONCURRENT`].
     pub max_concurrent: usize,
     /// False: one attempt. True: what fails in a way that may pass, or can't be sent now because of an open
-    /// circuit or a rate limit, is queued on disk and tried until it is delivered or given up.
+    /// circuit, a rate limit or a Secret that has not been read yet, is queued on disk and tried until it is
+    /// delivered or given up.
     pub retry: bool,
 }
 

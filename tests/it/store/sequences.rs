@@ -99,7 +99,7 @@ fn assert_filters(machine: &mut Machine, store: &Redb, what: &str) {
     };
     attempts.retain(|attempt| {
         filter.fingerprint.is_none_or(|fingerprint| attempt.fingerprints.contains(&fingerprint))
-            && filter.alert.as_ref().is_none_or(|alert| attempt.alert.as_ref() == Some(alert))
+            && filter.alert.as_ref().is_none_or(|alert| attempt.names(alert))
             && filter.target.as_ref().is_none_or(|target| *target == attempt.target)
             && filter.since.is_none_or(|since| attempt.at >= since)
     });
