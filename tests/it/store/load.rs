@@ -235,7 +235,7 @@ impl Load {
             at: self.now,
             fingerprints: (0..=self.rng.u8(0..4)).map(|_| Fingerprint(self.rng.u64(..))).collect(),
             alerts: self.rng.u32(..),
-            names: (0..self.rng.u8(0..3)).map(|at| format!("Alert{at}").into()).collect(),
+            names: [].into(),
             alert: self.rng.bool().then(|| format!("Alert{}", self.rng.u8(0..5)).into()),
             notification: format!("id{number:05}").into(),
             status: self.status(),
