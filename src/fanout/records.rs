@@ -217,8 +217,8 @@ mod tests {
         };
         let members = ["Up", "Down", "Up", ""].map(named);
         let subject = Subject::of(&members, "");
-        let names: Vec<&str> = subject.names.iter().map(|name| &**name).collect();
-        assert_eq!((names, subject.alert), (vec!["Up", "Down"], None));
+        let kept: Vec<&str> = subject.names.iter().map(|name| &**name).collect();
+        assert_eq!((kept, subject.alert), (vec!["Up", "Down"], None));
         let many: Vec<_> = (0..200).map(|one| named(&format!("Alert{one}"))).collect();
         assert_eq!(Subject::of(&many, "").names.len(), AttemptRecord::MOST_NAMES);
         assert!(Subject::of(&many, "Shared").names.is_empty());

@@ -109,8 +109,8 @@ fn every_format_that_was_written_is_read() {
         assert_eq!(format!("{:?}", letters.items[0].1), format!("{:?}", letter()));
         let filter = DeliveryFilter { limit: 9, ..DeliveryFilter::default() };
         let named = attempt().alert.filter(|_| format >= 2);
-        let names = if format >= 3 { attempt().names } else { [].into() };
-        let mut attempt = AttemptRecord { alert: named, names, ..attempt() };
+        let others = if format >= 3 { attempt().names } else { [].into() };
+        let mut attempt = AttemptRecord { alert: named, names: others, ..attempt() };
         if format < 2 {
             (attempt.fingerprints, attempt.alerts) = ([Fingerprint(7)].into(), 1);
         }
