@@ -29,6 +29,8 @@ mod memory;
 mod metrics;
 mod names;
 mod open;
+mod opening;
+mod panics;
 mod queue;
 mod record;
 mod records;

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use super::{
     batch::Batch,
-    fault::{During as _, Fault, guarded},
+    fault::{During as _, Fault},
     inbox::{Next, Work},
+    panics::guarded,
     shared::{Shared, now},
     space::Reserve,
     writer::{Changed, Writer},

@@ -1,9 +1,6 @@
 //! The store on redb: the handle that everybody shares.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
-    thread::{self, JoinHandle},
-};
+use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering, mpsc};
 
 use jiff::Timestamp;
 
@@ -14,8 +11,10 @@ use super::{
     committer::Committer,
     dead_letters,
     facts::{self, Fact, GroupFact},
-    fault::{Fault, guarded, watch_this_thread},
-    history, keys, queue,
+    fault::Fault,
+    history, keys,
+    panics::{guarded_and_told, spawn},
+    queue,
     records::Name,
     shared::Shared,
     silences,
@@ -30,7 +29,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Redb {
     pub(super) shared: Arc<Shared>,
-    committer: Mutex<Option<JoinHandle<()>>>,
+    /// Hears of the end of the committer.
+    committer: Mutex<Option<mpsc::Receiver<()>>>,
 }
 
 // === impl Redb ===
@@ -40,21 +40,26 @@ impl Redb {
     pub(super) fn start(committer: Committer) -> Result<Arc<Self>, OpenError> {
         let shared = committer.shared.clone();
         let ours = shared.clone();
+        // Nobody may wait for a thread that is gone or stands still, whatever ended it.
+        let (end, ended) = mpsc::channel();
+        let (stuck, stuck_end) = (shared.clone(), end.clone());
+        let last_word = move |fault| {
+            stuck.fail(fault);
+            let _ = stuck_end.send(());
+        };
         let run = move || {
-            watch_this_thread(ours.watch.clone());
-            // Nobody may wait for a thread that is gone, whatever ended it.
-            let ended = guarded("write", || {
+            let ran = guarded_and_told(&ours.watch, "write", || {
                 committer.run();
                 Ok(())
             });
-            if let Err(fault) = ended {
+            if let Err(fault) = ran {
                 ours.fail(fault);
             }
+            let _ = end.send(());
         };
-        let thread = thread::Builder::new().name("store-committer".to_owned()).spawn(run);
-        let thread = thread.map_err(OpenError::Thread)?;
+        let thread = spawn("store-committer", last_word, run).map_err(OpenError::Thread)?;
         shared.called(thread.thread().clone());
-        Ok(Arc::new(Self { shared, committer: Mutex::new(Some(thread)) }))
+        Ok(Arc::new(Self { shared, committer: Mutex::new(Some(ended)) }))
     }
 
     /// `call` hears of records of queues that the store gives up on its own: because the queue is full, its
@@ -68,10 +73,9 @@ impl Redb {
     /// durable afterwards. Repeating it is harmless.
     pub fn close(&self) {
         self.shared.close();
-        let thread = self.committer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            // It catches its own panics.
-            let _ = thread.join();
+        let ended = self.committer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(ended) = ended {
+            let _ = ended.recv();
         }
     }
 

@@ -15,9 +15,11 @@ use redb::{Builder, ReadableDatabase as _, backends::FileBackend};
 use super::{
     Loaded, OpenError, Redb, Settings,
     envelope::FORMAT,
-    fault::{During as _, guarded},
+    fault::During as _,
     load::{Refusal, check_format, initialize},
     open::{Place, open_at, open_error, write},
+    opening::{self, Opening},
+    panics::apart,
     space::{FileSystem, Reserve},
 };
 
@@ -39,14 +41,17 @@ const RESERVE: &str = "fanfare.reserve";
 pub fn open(dir: &Path, settings: Settings) -> Result<(Arc<Redb>, Loaded), OpenError> {
     prepare_directory(dir)?;
     let path = dir.join(NAME);
-    for name in [NAME, NEW, RESERVE, SUSPECT] {
+    for name in [NAME, NEW, RESERVE, SUSPECT, opening::NAME] {
         refuse_other_kinds(&dir.join(name))?;
     }
     if !path.exists() {
         create(dir, &path)?;
     }
-    refuse_unknown(&path)?;
-    let opened = match open_file(dir, &path, settings.clone(), None) {
+    let opening = Opening::begin(dir);
+    let check = dir.join(SUSPECT).exists() || opening.is_suspect();
+    let opened = refuse_unknown(&path)
+        .and_then(|()| open_file(dir, &path, settings.clone(), (check, None)));
+    let opened = match opened {
         Err(OpenError::Damaged { message, .. }) => {
             let aside = move_aside(dir, &path)?;
             tracing::error!(
@@ -55,7 +60,7 @@ pub fn open(dir: &Path, settings: Settings) -> Result<(Arc<Redb>, Loaded), OpenE
                 "The store is damaged; it was moved aside and a new one begins"
             );
             create(dir, &path)?;
-            open_file(dir, &path, settings, Some(aside))?
+            open_file(dir, &path, settings, (false, Some(aside)))?
         }
         opened => opened?,
     };
@@ -67,7 +72,7 @@ fn open_file(
     dir: &Path,
     path: &Path,
     settings: Settings,
-    damaged: Option<PathBuf>,
+    (check, damaged): (bool, Option<PathBuf>),
 ) -> Result<(Arc<Redb>, Loaded), OpenError> {
     let file = File::options().read(true).write(true).open(path);
     let file = file.map_err(|error| io_error("open", path, &error))?;
@@ -78,7 +83,7 @@ fn open_file(
     let suspect = dir.join(SUSPECT);
     let place = Place {
         subject: text(path),
-        check: suspect.exists(),
+        check,
         damaged,
         probe: Some(Box::new(move || FileSystem::probe(&probe_dir, &probe_path, number))),
         reserve: Some(Reserve::new(dir.join(RESERVE), settings.reserve_bytes)),
@@ -154,9 +159,10 @@ fn refuse_unknown(path: &Path) -> Result<(), OpenError> {
     if let Some(found) = found.filter(|found| *found > REDB_FORMAT) {
         return unknown("redb's file format", found.into(), REDB_FORMAT.into());
     }
-    let checked = guarded("read the file", || {
+    let file = path.to_owned();
+    let checked = apart("read the file", move || {
         // Opens only what was closed in order. Anything else is looked at later, by the one who mends it.
-        let database = match Builder::new().set_cache_size(1024 * 1024).open_read_only(path) {
+        let database = match Builder::new().set_cache_size(1024 * 1024).open_read_only(file) {
             Ok(database) => database,
             Err(error @ redb::DatabaseError::DatabaseAlreadyOpen) => return Ok(Err(error)),
             Err(_) => return Ok(Ok(None)),
@@ -169,7 +175,10 @@ fn refuse_unknown(path: &Path) -> Result<(), OpenError> {
     match checked {
         Ok(Err(error)) => Err(open_error(error.into(), &text(path))),
         Ok(Ok(Some(found))) => unknown("a file format", found, FORMAT),
-        // What is damaged is for opening to say.
+        // The thread that met it may hold the file for good.
+        Err(fault) if fault.damage => {
+            Err(OpenError::Damaged { subject: text(path), message: fault.message })
+        }
         Ok(Ok(None)) | Err(_) => Ok(()),
     }
 }

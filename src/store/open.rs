@@ -9,11 +9,12 @@ use super::{
     Failed, Loaded, OpenError, Redb, Settings,
     committer::Committer,
     envelope::FORMAT,
-    fault::{During as _, Fault, guarded},
+    fault::{During as _, Fault},
     figures::Figures,
     gauge::Gauge,
     load::{Format, Found, Refusal, check_format, initialize, load, write_format},
     memory::Memory,
+    panics::{apart, guarded},
     shared::Shared,
     space::{Bounds, Probe, Reserve},
     tables,
@@ -64,7 +65,7 @@ pub(super) fn open_at(
 ) -> Result<(Arc<Redb>, Loaded), OpenError> {
     let subject = place.subject.clone();
     // A database that redb left by a panic may panic again when it is dropped, whatever was to be answered.
-    let opened = guarded("open the file", || Ok(open_unguarded(backend, settings, place)));
+    let opened = apart("open the file", || Ok(open_unguarded(backend, settings, place)));
     opened.unwrap_or_else(|fault| Err(refused(fault.into(), &subject)))
 }
 

@@ -19,11 +19,12 @@ use super::{
     batch::{SetAside, Task},
     buried::OnBuried,
     claims::Claims,
-    fault::{During as _, Fault, guarded},
+    fault::{During as _, Fault},
     figures::Figures,
     gauge::Gauge,
     inbox::Inbox,
     names::Names,
+    panics::guarded_and_told,
     waiting::Waiting,
     watched::Watch,
     weigh::weigh,
@@ -240,7 +241,7 @@ impl Shared {
             let Some(database) = database.as_ref() else {
                 return Err(Failed { step, message: "the store is closed".into() });
             };
-            guarded(step, || read(&database.begin_read().during(step)?))
+            guarded_and_told(&self.watch, step, || read(&database.begin_read().during(step)?))
         };
         found.map_err(|fault| {
             let failed = fault.clone().failed();
