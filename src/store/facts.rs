@@ -31,8 +31,8 @@ pub(super) fn walk<'n, E: From<Fault>>(
 ) -> Result<(), E> {
     const STEP: &str = "read the alerts";
     let alerts = txn.open_table(ALERTS).during(STEP)?;
-    let told = txn.open_table(TOLD).during(STEP)?;
-    let mut told = told.iter().during(STEP)?.peekable();
+    let told_table = txn.open_table(TOLD).during(STEP)?;
+    let mut told = told_table.iter().during(STEP)?.peekable();
     let (mut alerts_order, mut told_order) = (Ascending::after(None), Ascending::after(None));
     for entry in alerts.iter().during(STEP)? {
         let (id, record) = entry.during(STEP)?;
@@ -70,6 +70,8 @@ pub(super) fn walk<'n, E: From<Fault>>(
         told_order.check(STEP, id)?;
         each(Fact::Orphan(Place::Told(id)))?;
     }
+    alerts_order.end(STEP, &alerts)?;
+    told_order.end(STEP, &told_table)?;
     Ok(())
 }
 
@@ -101,5 +103,6 @@ pub(super) fn walk_groups<'n, E: From<Fault>>(
             Err(error) => GroupFact::Unusable(Place::Group(id), error),
         })?;
     }
+    order.end(STEP, &groups)?;
     Ok(())
 }

@@ -161,6 +161,7 @@ impl Found {
                 self.writer.names.insert(number, name);
             }
         }
+        order.end(STEP, &table)?;
         Ok(())
     }
 
@@ -238,6 +239,7 @@ impl Found {
                 self.writer.queues.sizes.insert(number, size);
             }
         }
+        order.end(STEP, &table)?;
         // The records are the truth; a size that is missing or unusable costs a count, not a queue.
         let numbers = queue::numbers(txn)?;
         for number in &numbers {

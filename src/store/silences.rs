@@ -31,5 +31,6 @@ pub(super) fn walk<E: From<Fault>>(
             .and_then(|body| Ok(read_silence(body, id)?));
         each(id, silence, record.value().len() as u64)?;
     }
+    order.end(STEP, &table)?;
     Ok(())
 }

@@ -3,8 +3,8 @@
 use std::borrow::Borrow;
 
 use redb::{
-    Key, ReadTransaction, ReadableTable as _, Table, TableDefinition, TableHandle as _,
-    WriteTransaction,
+    Key, ReadTransaction, ReadableTable as _, ReadableTableMetadata, Table, TableDefinition,
+    TableHandle as _, WriteTransaction,
 };
 
 use super::fault::{During as _, Fault};
@@ -97,23 +97,41 @@ pub(super) fn first(table: &Table<'_, u64, Bytes>) -> Result<Option<u64>, Fault>
 }
 
 /// Watches that the keys of a walk come in order. A damaged page can lead to the pages of other keys, each of
-/// which is intact: their records must not be taken for those that were asked for.
+/// which is intact: their records must not be taken for those that were asked for. Counts them too: a damaged
+/// page can hide some.
 #[derive(Debug)]
-pub(super) struct Ascending<K>(Option<K>);
+pub(super) struct Ascending<K> {
+    last: Option<K>,
+    count: u64,
+}
 
 impl<K: PartialOrd + Copy> Ascending<K> {
     /// Keys greater than `after`.
     pub(super) fn after(after: Option<K>) -> Self {
-        Self(after)
+        Self { last: after, count: 0 }
     }
 
     /// The next key.
     pub(super) fn check(&mut self, step: &'static str, key: K) -> Result<(), Fault> {
-        if self.0.is_some_and(|before| before >= key) {
+        if self.last.is_some_and(|before| before >= key) {
             return Err(Fault::damaged(step, "the keys of a table are out of order"));
         }
-        self.0 = Some(key);
+        self.last = Some(key);
+        self.count += 1;
         Ok(())
+    }
+
+    /// The walk went through the whole table.
+    pub(super) fn end(
+        self,
+        step: &'static str,
+        table: &impl ReadableTableMetadata,
+    ) -> Result<(), Fault> {
+        if table.len().during(step)? == self.count {
+            Ok(())
+        } else {
+            Err(Fault::damaged(step, "a table does not hold as many records as were written"))
+        }
     }
 }
 
