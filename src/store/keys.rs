@@ -62,7 +62,9 @@ impl Keys {
             && (at < oldest || times.len().during(STEP)? > MOST || self.bytes > self.budget)
         {
             operations.0 += 1;
-            times.remove(at).during(STEP)?;
+            // It would be met again and again.
+            let lost = || Fault::damaged(STEP, "the time of a key is met but can't be found");
+            times.remove(at).during(STEP)?.map(drop).ok_or_else(lost)?;
             // The key may have been used again since: then a younger row of times ends it.
             let found = table.get(&*key).during(STEP)?.map(|found| found.value().to_vec());
             let used = found.and_then(|found| open(&key, &found).ok());

@@ -234,7 +234,9 @@ impl Change<'_, '_> {
         (target, uid): (&TargetKey, &Arc<str>),
         reason: DeadReason,
     ) -> Result<(), Fault> {
-        let Some(record) = self.remove(key.0, key.1)? else { return Ok(()) };
+        // Whoever gives way was met in the table: it would be met again and again.
+        let lost = || Fault::damaged("take from a queue", "a record is met but can't be found");
+        let record = self.remove(key.0, key.1)?.ok_or_else(lost)?;
         match read(key, &record, target, uid) {
             Ok(queued) => self.moved.letters.push(dead_letter(queued, reason, self.now)),
             Err(error) => {
