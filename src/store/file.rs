@@ -49,8 +49,8 @@ pub fn open(dir: &Path, settings: Settings) -> Result<(Arc<Redb>, Loaded), OpenE
     }
     let opening = Opening::begin(dir);
     let check = dir.join(SUSPECT).exists() || opening.is_suspect();
-    let opened = refuse_unknown(&path)
-        .and_then(|()| open_file(dir, &path, settings.clone(), (check, None)));
+    let opened =
+        refuse_unknown(&path).and_then(|()| open_file(dir, &path, settings.clone(), (check, None)));
     let opened = match opened {
         Err(OpenError::Damaged { message, .. }) => {
             let aside = move_aside(dir, &path)?;

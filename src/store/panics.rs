@@ -1,6 +1,7 @@
 //! Panics below the store. redb panics at some damages, and its destructors may panic again while the stack is
 //! unwound: that would abort the process. So the first panic is caught, and told of before anything is unwound;
-//! at the second the thread stands still for good, with all it holds, and others go on.
+//! at the second the thread stands still for good, with all it holds, and others go on. It stands still inside the
+//! hook of panics, so that nobody may replace that hook later.
 
 use std::{
     any::Any,
@@ -168,13 +169,26 @@ mod tests {
         panic!("page 7");
     }
 
-    /// Control: without the last word the process of this test is aborted.
+    /// In a process of its own: test binaries want the hook of panics back, which the thread left behind holds.
+    /// Control: without the last word that process is aborted.
     #[test]
     fn panic_in_a_destructor_leaves_the_thread_behind_and_nothing_else() {
-        let fault = apart("open the file", panic_twice).unwrap_err();
-        assert!(fault.damage);
-        assert_eq!((fault.step, &*fault.message), ("open the file", "page 8"));
-        assert_eq!(apart("open the file", || Ok(1)).unwrap(), 1);
+        const CHILD: &str = "FANFARE_PANICS_CHILD";
+        if std::env::var_os(CHILD).is_some() {
+            let fault = apart("open the file", panic_twice).unwrap_err();
+            let right =
+                fault.damage && (fault.step, &*fault.message) == ("open the file", "page 8");
+            let goes_on = apart("open the file", || Ok(1)).is_ok_and(|one| one == 1);
+            std::process::exit(if right && goes_on { 0 } else { 1 });
+        }
+        let test =
+            "store::panics::tests::panic_in_a_destructor_leaves_the_thread_behind_and_nothing_else";
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        assert_eq!(child.status.code(), Some(0), "{child:?}");
     }
 
     /// Control: a thread that takes a caught panic for one that goes on stands still at the next.

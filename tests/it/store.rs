@@ -1,8 +1,10 @@
 //! The store on a disk that forgets, tears and fails, and in processes that are killed.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+mod apart;
 mod bounds;
 mod branch;
+mod checked;
 mod damage;
 mod disk;
 mod disk_facts;

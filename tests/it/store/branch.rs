@@ -1,15 +1,23 @@
 //! A damaged branch page that no start reads and a commit runs into: redb answers with an error, a panic, or two
-//! panics at once, which abort the process. Whatever it was, the real program's next start knows and serves.
+//! panics at once. Whatever it was, the real program ends with an error and its next start knows and serves. Then
+//! files at which a start itself meets two panics, or over which starts ended.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use fanfare::store::{self, Op, Store as _};
 use serde_json::json;
 
+use super::checked::panics_twice;
+use super::damage::{spoil, written};
 use super::load::Load;
 use super::machine::settings;
+use super::model::read_dead_letters;
 use crate::support::{
-    http::{post, try_send},
+    http::{get, post, try_send},
     operator::{Launch, Operator},
     sink::{Answer, Sink},
 };
@@ -19,6 +27,8 @@ const SUSPECT: &str = "fanfare.redb.suspect";
 const PAGE: usize = 4096;
 /// First byte of a branch page.
 const BRANCH: u8 = 2;
+/// Dead letters in the file.
+const LETTERS: usize = 150;
 /// Longest wait for the program to meet the damage, or to end.
 const SOON: Duration = Duration::from_secs(20);
 
@@ -36,7 +46,7 @@ struct Branch {
 async fn write(dir: &Path) {
     let mut load = Load::new(1);
     let (store, _) = store::open(dir, settings()).unwrap();
-    let letters: Vec<Op> = (0..150).map(|_| load.dead_letter()).collect();
+    let letters: Vec<Op> = (0..LETTERS).map(|_| load.dead_letter()).collect();
     for letter in letters {
         store.durable(store.submit(vec![letter], false)).await.unwrap();
     }
@@ -70,10 +80,10 @@ fn last_child(keys: usize) -> usize {
     8 + 16 * (keys + 1) + 8 * keys
 }
 
-/// How many files were moved aside.
-fn moved_aside(dir: &Path) -> usize {
-    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
-    names.filter(|name| name.to_string_lossy().contains("damaged-")).count()
+/// The files that were moved aside.
+fn moved_aside(dir: &Path) -> Vec<PathBuf> {
+    let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.to_string_lossy().contains("redb.damaged-")).collect()
 }
 
 fn manifests(sink: &Sink) -> tempfile::TempDir {
@@ -94,22 +104,51 @@ fn firing(name: &str) -> serde_json::Value {
     json!([{"labels": {"alertname": name}, "startsAt": "2026-03-01T10:15:00.000Z"}])
 }
 
-/// Lets the program write dead letters until it ends; says how. `None`: it went on.
-async fn run_into(operator: &mut Operator) -> Option<std::process::ExitStatus> {
+/// Lets the program write dead letters until it ends; says which alerts it accepted, and how it ended. `None`: it
+/// went on.
+async fn run_into(operator: &mut Operator) -> (Vec<String>, Option<std::process::ExitStatus>) {
     let url = operator.intake_url("/api/v2/alerts");
     let headers = [("content-type", "application/json")];
+    let mut accepted = Vec::new();
     for number in 0..20 {
-        let body = firing(&format!("Rejected{number}")).to_string();
+        let name = format!("Rejected{number}");
+        let body = firing(&name).to_string();
         let asked = try_send(http::Method::POST, &url, &headers, body.into());
         // An answer or none, but no silence.
-        let _ = tokio::time::timeout(SOON, asked).await.expect("every request is answered");
+        let answer = tokio::time::timeout(SOON, asked).await.expect("every request is answered");
+        if answer.is_ok_and(|answer| answer.status == 200) {
+            accepted.push(name);
+        }
         tokio::time::sleep(Duration::from_millis(30)).await;
         if operator.has_ended().is_some() {
             break;
         }
     }
     let failed = operator.log_text().contains("The store failed");
-    if failed { Some(operator.wait_exit().await) } else { operator.has_ended() }
+    let status = if failed { Some(operator.wait_exit().await) } else { operator.has_ended() };
+    (accepted, status)
+}
+
+/// Everything that was there and all that was accepted.
+fn holds(dir: &Path, accepted: &[String], what: &str) {
+    let (store, loaded) = store::open(dir, settings()).unwrap();
+    assert_eq!(loaded.damaged, None, "{what}");
+    let alerts = format!("{:?}", loaded.alerts);
+    let lost = accepted.iter().find(|name| !alerts.contains(&format!("{name:?}")));
+    assert_eq!(lost, None, "{what}: accepted, and not in the file");
+    let letters = read_dead_letters(&store).unwrap().len();
+    assert!(letters >= LETTERS, "{what}: {letters} dead letters");
+}
+
+/// Who meets the damage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Met {
+    /// The start: it moves the file aside and serves.
+    AtStart,
+    /// A commit: the program ends with an error, and the next start reads every page. redb never goes back to an
+    /// earlier commit on its own, so the file is moved aside, unless all its pages are as they were written: then
+    /// it is kept, and nothing that was accepted is missing.
+    ByCommit,
 }
 
 /// Control: without the mark that the panic hook makes, or with one that no start looks at, the second start
@@ -132,45 +171,96 @@ async fn damaged_branch_ends_the_program_and_the_next_start_serves() {
         let at = last_child(keys);
         page[at..at + 8].copy_from_slice(&number.to_le_bytes());
     };
-    let changes: [(&str, Change); 6] = [
-        ("another kind of page", Box::new(flip(0, 7))),
-        ("a leaf instead of a branch", Box::new(|page, _| page[0] = 1)),
-        ("a child beyond the end", Box::new(child(2, 2))),
-        ("a larger child", Box::new(child(7, 5))),
-        ("another child", Box::new(child(0, 0))),
-        ("itself", Box::new(itself)),
+    let changes: [(&str, Met, Change); 6] = [
+        ("another kind of page", Met::AtStart, Box::new(flip(0, 7))),
+        ("a leaf instead of a branch", Met::ByCommit, Box::new(|page, _| page[0] = 1)),
+        ("a child beyond the end", Met::AtStart, Box::new(child(2, 2))),
+        ("a larger child", Met::AtStart, Box::new(child(7, 5))),
+        ("another child", Met::ByCommit, Box::new(child(0, 0))),
+        ("itself", Met::AtStart, Box::new(itself)),
     ];
-    let (mut at_start, mut ended, mut later) = (0, 0, 0);
-    for (what, change) in changes {
+    for (what, met, change) in changes {
         let data = tempfile::tempdir().unwrap();
         let mut damaged = image.clone();
         damage(&mut damaged, change);
         fs::write(data.path().join(FILE), &damaged).unwrap();
         let launch = || Launch::on_data(manifests.path(), Some(data.path()));
         let mut operator = launch().start_ready().await;
-        let found = moved_aside(data.path());
-        at_start += found;
-        let status = run_into(&mut operator).await;
-        eprintln!("{what}: found at the start: {found}, then {status:?}");
+        let found = moved_aside(data.path()).len();
+        assert_eq!(found, usize::from(met == Met::AtStart), "{what}: found at the start");
+        let (accepted, status) = run_into(&mut operator).await;
+        assert_eq!(status.is_some(), met == Met::ByCommit, "{what}: {status:?}");
         if let Some(status) = status {
-            assert!(!status.success(), "{what}: {status}");
+            assert!(status.code().is_some_and(|code| code != 0), "{what}: {status}");
             assert!(data.path().join(SUSPECT).exists(), "{what}: the next start must know");
-            ended += 1;
         } else {
             assert!(operator.terminate().await.success(), "{what}");
         }
         let mut second = launch().start_ready().await;
         assert!(!data.path().join(SUSPECT).exists(), "{what}: it was looked at");
-        let moved = moved_aside(data.path()) - found;
-        // Where the commit before is whole, redb goes back to it and the file stays.
-        assert!(moved <= usize::from(status.is_some()), "{what}: moved aside without need");
-        later += moved;
-        assert_eq!(run_into(&mut second).await, None, "{what}: the second start meets it too");
+        let moved = moved_aside(data.path()).len() - found;
+        eprintln!("{what}: {met:?}, moved aside by the next start: {moved}");
+        assert!(moved <= usize::from(met == Met::ByCommit), "{what}: moved aside without need");
+        assert_eq!(run_into(&mut second).await.1, None, "{what}: the second start meets it too");
         let served = post(&second.intake_url("/api/v2/alerts"), &firing("After")).await;
         assert_eq!(served.status, 200, "{what}");
         assert!(second.terminate().await.success(), "{what}");
+        if met == Met::ByCommit && moved == 0 {
+            holds(data.path(), &accepted, what);
+        }
     }
-    eprintln!("{at_start} found by the start, {ended} by a commit");
-    assert!(at_start > 0 && ended > 0, "{at_start} and {ended} damages were met");
-    assert!(later > 0, "no second start had to move the file aside");
+}
+
+/// It serves, and says what became of the file in log, metric and readiness.
+async fn serves_and_names(operator: &mut Operator, data: &Path, image: &[u8]) {
+    let moved = moved_aside(data);
+    let [aside] = &moved[..] else { panic!("{moved:?}") };
+    assert_eq!(fs::metadata(aside).unwrap().len(), image.len() as u64, "nothing is deleted");
+    let name = aside.file_name().unwrap().to_str().unwrap();
+    let log = operator.log_text();
+    assert!(log.contains("moved aside") && log.contains(name), "{log}");
+    let metrics = get(&operator.admin_url("/metrics")).await.text();
+    assert!(metrics.contains("fanfare_store_damaged 1\n"), "{metrics}");
+    let ready = get(&operator.admin_url("/readyz")).await;
+    assert_eq!(ready.status, 200);
+    assert!(ready.text().contains(name), "{}", ready.text());
+    let served = post(&operator.intake_url("/api/v2/alerts"), &firing("After")).await;
+    assert_eq!(served.status, 200);
+    assert!(operator.terminate().await.success());
+}
+
+/// Control: on a thread that unwinds at the second panic, the process is aborted, and so is every other that is
+/// started on the file.
+#[tokio::test]
+async fn file_at_which_redb_panics_twice_is_moved_aside_and_the_program_serves() {
+    let sink = Sink::start().await;
+    let (manifests, data) = (manifests(&sink), tempfile::tempdir().unwrap());
+    let (image, _) = panics_twice();
+    fs::write(data.path().join(FILE), &image).unwrap();
+    let mut operator = Launch::on_data(manifests.path(), Some(data.path())).start_ready().await;
+    serves_and_names(&mut operator, data.path(), &image).await;
+}
+
+/// A damage that no start meets, and marks as those starts leave them that did not come to an end. Control: a
+/// start that does not look at them keeps the file.
+#[tokio::test]
+async fn file_over_which_two_starts_ended_is_read_whole_before_it_is_trusted() {
+    let sink = Sink::start().await;
+    let (manifests, data) = (manifests(&sink), tempfile::tempdir().unwrap());
+    let mut file = written(3);
+    let letter = file.picture.dead.keys().next().expect("it has dead letters");
+    spoil(&mut file.image, &format!("group of alert {:0>5}", &letter[1..]));
+    let opening = data.path().join("fanfare.redb.opening");
+    for unfinished in [".", ".."] {
+        fs::write(data.path().join(FILE), &file.image).unwrap();
+        fs::write(&opening, unfinished).unwrap();
+        let mut operator = Launch::on_data(manifests.path(), Some(data.path())).start_ready().await;
+        assert!(!opening.exists(), "it came to an end");
+        if unfinished == ".." {
+            serves_and_names(&mut operator, data.path(), &file.image).await;
+        } else {
+            assert_eq!(moved_aside(data.path()), Vec::<PathBuf>::new());
+            assert!(operator.terminate().await.success());
+        }
+    }
 }

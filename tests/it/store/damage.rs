@@ -11,6 +11,7 @@ use fanfare::{
 use futures::FutureExt as _;
 use redb::TableDefinition;
 
+use super::apart::in_a_process;
 use super::disk::{Change, Disk, apply};
 use super::load::Load;
 use super::machine::settings;
@@ -23,16 +24,16 @@ const NAMES: TableDefinition<u32, &[u8]> = TableDefinition::new("names");
 const FILE: u64 = 500;
 
 /// Damages in a run: `FANFARE_FLIPS`.
-fn flips(default: u64) -> u64 {
+pub(super) fn flips(default: u64) -> u64 {
     std::env::var("FANFARE_FLIPS").map_or(default, |flips| flips.parse().unwrap())
 }
 
 /// Where to begin: `FANFARE_SEED`, as a failure names it.
-fn first_seed() -> u64 {
+pub(super) fn first_seed() -> u64 {
     std::env::var("FANFARE_SEED").map_or(1, |seed| seed.parse().unwrap())
 }
 
-fn wait(store: &store::Redb, seq: store::Seq) -> bool {
+pub(super) fn wait(store: &store::Redb, seq: store::Seq) -> bool {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(store.durable(seq)).is_ok()
 }
@@ -111,7 +112,7 @@ pub(super) fn open_damaged(image: Vec<u8>, whole: &Picture) -> Result<End, Strin
     outcome.unwrap_or_else(|_| Err("it panicked".to_owned()))
 }
 
-fn offset(rng: &mut fastrand::Rng, image: &[u8]) -> usize {
+pub(super) fn offset(rng: &mut fastrand::Rng, image: &[u8]) -> usize {
     loop {
         let offset = rng.usize(0..image.len());
         // Most of the file is free; what is not zero is more often in use.
@@ -144,33 +145,40 @@ fn damage_many(default: u64, mut damage: impl FnMut(&mut Vec<u8>, &mut fastrand:
 /// Control: without the checksums over key and content, wrong content is found.
 #[test]
 fn flipped_bits_never_deliver_wrong_content() {
-    damage_many(1_000, |image, rng| {
-        let at = offset(rng, image);
-        let bit = rng.u8(0..8);
-        image[at] ^= 1 << bit;
-        format!("bit {bit} of byte {at}")
+    in_a_process("store::damage::flipped_bits_never_deliver_wrong_content", || {
+        damage_many(1_000, |image, rng| {
+            let at = offset(rng, image);
+            let bit = rng.u8(0..8);
+            image[at] ^= 1 << bit;
+            format!("bit {bit} of byte {at}")
+        });
     });
 }
 
 #[test]
 fn lost_sectors_never_deliver_wrong_content() {
-    damage_many(300, |image, rng| {
-        let start = offset(rng, image) / 512 * 512;
-        let fill = if rng.bool() { 0 } else { rng.u8(..) };
-        image[start..start + 512].fill(fill);
-        format!("sector at {start} filled with {fill}")
+    in_a_process("store::damage::lost_sectors_never_deliver_wrong_content", || {
+        damage_many(300, |image, rng| {
+            let start = offset(rng, image) / 512 * 512;
+            let fill = if rng.bool() { 0 } else { rng.u8(..) };
+            image[start..start + 512].fill(fill);
+            format!("sector at {start} filled with {fill}")
+        });
     });
 }
 
 /// A file that was cut short, as by a failed copy or a volume that lost its end.
 #[test]
 fn truncated_file_is_refused_or_right() {
-    let length = written(1).image.len();
-    let from = length.saturating_sub(64 * 1024);
-    damage_many(200, |image, rng| {
-        let length = if rng.u8(0..4) == 0 { rng.usize(0..length) } else { rng.usize(from..length) };
-        image.truncate(length);
-        format!("cut at {length}")
+    in_a_process("store::damage::truncated_file_is_refused_or_right", || {
+        let length = written(1).image.len();
+        let from = length.saturating_sub(64 * 1024);
+        damage_many(200, |image, rng| {
+            let length =
+                if rng.u8(0..4) == 0 { rng.usize(0..length) } else { rng.usize(from..length) };
+            image.truncate(length);
+            format!("cut at {length}")
+        });
     });
 }
 

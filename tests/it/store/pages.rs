@@ -2,6 +2,7 @@
 
 use fanfare::store;
 
+use super::apart::in_a_process;
 use super::damage::{End, open_damaged, written};
 use super::disk::Disk;
 use super::machine::settings;
@@ -13,7 +14,9 @@ fn panic_while_a_start_tidies_up_is_a_refusal() {
     let file = written(10_000);
     let mut image = file.image.clone();
     image[83_569] ^= 1 << 5;
-    assert_eq!(open_damaged(image, &file.picture), Ok(End::Refused));
+    in_a_process("store::pages::panic_while_a_start_tidies_up_is_a_refusal", || {
+        assert_eq!(open_damaged(image, &file.picture), Ok(End::Refused));
+    });
 }
 
 /// Where the branches of trees point to the pages below them: redb writes the kind of the page, how many
