@@ -1,7 +1,7 @@
 //! A file that is read whole before it is trusted, and the header that says which commit is the last: nothing
 //! that was confirmed is missing without a word.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, path::Path};
 
 use fanfare::store::{self, Loaded, OpenError, Redb, Store as _};
 
@@ -19,10 +19,14 @@ const LAST_IS_SECOND: u8 = 1;
 const COMMITS: usize = 64;
 const COMMIT: usize = 128;
 
-fn open_suspect(dir: &Path, image: &[u8]) -> Result<(Arc<Redb>, Loaded), OpenError> {
+/// A file that the next start does not trust.
+fn put(dir: &Path, image: &[u8]) {
     fs::write(dir.join("fanfare.redb"), image).unwrap();
     fs::write(dir.join("fanfare.redb.suspect"), b"").unwrap();
-    store::open(dir, settings())
+}
+
+fn picture(store: &Redb, loaded: &Loaded) -> Picture {
+    Picture::of(store, loaded).unwrap().0
 }
 
 /// Control: without the check, some of these files are opened and lack a queued record or a dead letter.
@@ -42,7 +46,8 @@ fn check_many() {
         image[at] ^= 1 << bit;
         let dir = tempfile::tempdir().unwrap();
         let what = format!("FANFARE_SEED={seed}, bit {bit} of byte {at}");
-        let (store, loaded) = match open_suspect(dir.path(), &image) {
+        put(dir.path(), &image);
+        let (store, loaded) = match store::open(dir.path(), settings()) {
             Ok(opened) => opened,
             Err(OpenError::UnknownVersion { .. }) => continue,
             Err(error) => panic!("{what}: {error}"),
@@ -51,7 +56,7 @@ fn check_many() {
             assert_eq!(fs::metadata(aside).unwrap().len(), image.len() as u64, "{what}");
             moved += 1;
         } else {
-            let (found, _) = Picture::of(&store, &loaded).unwrap();
+            let found = picture(&store, &loaded);
             assert_eq!(file.picture.difference(&found), None, "{what}");
             whole += 1;
         }
@@ -77,7 +82,7 @@ fn killed() -> (Vec<u8>, [Picture; 2]) {
 fn open(image: Vec<u8>) -> Result<Picture, OpenError> {
     let disk = Disk::with_image(1, image);
     let (store, loaded) = store::open_backend(disk.open(), settings())?;
-    Ok(Picture::of(&store, &loaded).unwrap().0)
+    Ok(picture(&store, &loaded))
 }
 
 /// redb describes the last commit and the one before it. Where the description of the last is damaged, it could
