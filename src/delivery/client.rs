@@ -145,12 +145,15 @@ impl Client {
                 Outcome::accepted(started.elapsed())
             }
             Rendered::Http { headers, bodies, spread } => {
-                let sending = Sending { target, vendor, headers: all(target, &headers), started };
+                let sending = Sending { target, vendor, headers: all(target, headers), started };
                 let endpoints = match spread {
                     Spread::First => &target.endpoints[..target.endpoints.len().min(1)],
                     Spread::Every => &target.endpoints,
                 };
                 let profile = self.profile(target);
+                if let [only] = endpoints {
+                    return sending.deliver(&profile, only, &bodies).await;
+                }
                 let each = endpoints.iter().map(|to| sending.deliver(&profile, to, &bodies));
                 best(join_all(each).await, started)
             }
@@ -234,11 +237,10 @@ impl Sending<'_> {
     }
 }
 
-/// The target's headers, the vendor's, and our name unless the target has another.
-pub(super) fn all(target: &Target, vendor: &HeaderMap) -> HeaderMap {
-    let mut headers = target.headers.clone();
-    for (name, value) in vendor {
-        headers.insert(name, value.clone());
+/// The vendor's headers, the target's, and our name unless the target has another.
+pub(super) fn all(target: &Target, mut headers: HeaderMap) -> HeaderMap {
+    for (name, value) in &target.headers {
+        headers.entry(name).or_insert_with(|| value.clone());
     }
     headers.entry(USER_AGENT).or_insert(AGENT);
     headers

@@ -1,24 +1,18 @@
 //! One HTTP exchange under one deadline: connect, write, read what is needed, no more.
 
-use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header::HOST};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
-use hyper_util::{
-    client::legacy::{
-        self,
-        connect::{CaptureConnection, Connected, capture_connection},
-    },
-    rt::{TokioExecutor, TokioTimer},
-};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::{
-    connect::Connector,
+    connect::{ConnectError, Connector},
     fault::{Failed, Fault},
-    stream::Turns,
+    line::Line,
+    pool::{Host, Pool},
 };
 
 /// Bytes of an answer that are read.
@@ -27,24 +21,11 @@ const MAX_BODY: usize = 64 * 1024;
 const BODY_TIME: Duration = Duration::from_secs(2);
 /// Time for a body that nobody reads, only so that the connection can be used again.
 const DRAIN_TIME: Duration = Duration::from_millis(250);
-/// Time for a connection to be closed after its request was given up.
-const CLOSING_TIME: Duration = Duration::from_millis(250);
-/// Headers of an answer, in bytes and in lines.
-const MAX_HEADER_BYTES: usize = 64 * 1024;
-const MAX_HEADERS: usize = 100;
-/// Idle connections are closed before the usual far end closes them.
-const IDLE: Duration = Duration::from_secs(50);
-/// Idle connections kept per host.
-const MAX_IDLE: usize = 8;
-
-type Http = legacy::Client<Connector, Full<Bytes>>;
 
 /// Connections with the same TLS settings, shared by all targets that have them.
 pub(super) struct Profile {
     pub(super) connector: Connector,
-    pooled: Http,
-    /// Opens a connection of its own for every request.
-    fresh: Http,
+    pool: Arc<Pool>,
 }
 
 /// A request; cheap to make again.
@@ -55,6 +36,15 @@ pub(super) struct Call {
     pub(super) body: Bytes,
     /// Whether the body of a 2xx is wanted.
     pub(super) reads_success: bool,
+}
+
+/// How far a request is.
+#[derive(Default)]
+struct Stage {
+    /// What it was handed to.
+    line: Option<Line>,
+    /// It was written once before, to a connection that turned out stale.
+    again: bool,
 }
 
 /// What came back.
@@ -70,112 +60,129 @@ pub(super) struct Received {
 
 impl Profile {
     pub(super) fn new(connector: Connector) -> Self {
-        let mut builder = legacy::Client::builder(TokioExecutor::new());
-        builder
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(MAX_IDLE)
-            .retry_canceled_requests(true)
-            .http1_max_buf_size(MAX_HEADER_BYTES)
-            .http1_max_headers(MAX_HEADERS)
-            .http2_max_header_list_size(64 * 1024)
-            .http2_initial_stream_window_size(Some(128 * 1024))
-            .http2_keep_alive_interval(Some(Duration::from_secs(20)))
-            .http2_keep_alive_timeout(Duration::from_secs(10));
-        let pooled = builder.build(connector.clone());
-        builder.pool_max_idle_per_host(0);
-        let fresh = builder.build(connector.clone());
-        Self { connector, pooled, fresh }
+        Self { connector, pool: Arc::default() }
     }
 
-    /// Sends `call` and reads the answer. Takes no longer than until `deadline` and what it takes to close the
-    /// connection; dropping the future closes it, too.
+    /// Sends `call` and reads the answer. Takes no longer than until `deadline`. A request that is given up then, or
+    /// by dropping the future, has left no connection of HTTP/1 behind, so that nothing of it arrives after a newer
+    /// one; on HTTP/2 its stream is reset and others go on.
     pub(super) async fn exchange(
         &self,
         call: &Call,
         deadline: Instant,
     ) -> Result<Received, Failed> {
-        let (sent, again) = match headers(&self.pooled, call, deadline).await {
-            Err(Fault::Stale) => (headers(&self.fresh, call, deadline).await, true),
-            sent => (sent, false),
+        let no_host = Failed { fault: Fault::Connect(ConnectError::Host), again: false };
+        let host = self.pool.host(&call.uri).ok_or(no_host)?;
+        let mut stage = Stage::default();
+        let answered = timeout_at(deadline, self.head(call, &host, &mut stage)).await;
+        let Stage { line, again } = stage;
+        let response = match (answered, &line) {
+            (Ok(answered), _) => answered.map_err(|fault| Failed { fault, again })?,
+            (Err(_), Some(line)) => {
+                // It may be dead without knowing.
+                host.forget(line);
+                return Err(Failed { fault: Fault::NoAnswer, again });
+            }
+            (Err(_), None) => return Err(Failed { fault: Fault::NoConnection, again }),
         };
-        let response = sent.map_err(|fault| Failed { fault, again })?;
-        Ok(body(response, call, deadline).await)
-    }
-}
-
-/// Sends and waits for the headers of the answer.
-async fn headers(http: &Http, call: &Call, deadline: Instant) -> Result<Response<Incoming>, Fault> {
-    let mut request = Request::new(Full::new(call.body.clone()));
-    *request.method_mut() = call.method.clone();
-    *request.uri_mut() = call.uri.clone();
-    *request.headers_mut() = call.headers.clone();
-    let connection = capture_connection(&mut request);
-    let sent = tokio::select! {
-        biased;
-        sent = timeout_at(deadline, http.request(request)) => sent,
-        never = grant(connection.clone()) => match never {},
-    };
-    match sent {
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(error)) => {
-            let unsent = connection.connection_metadata().is_none();
-            let stale = error.connect_info().and_then(turns).is_some_and(|turns| turns.stale());
-            Err(Fault::of(&error, unsent, stale))
+        let mut line = line.expect("something brought the answer");
+        let received = body(response, &mut line, call, deadline).await;
+        if !again {
+            self.pool.keep(&host, line, received.at);
         }
-        Err(_) => Err(give_up(&connection).await),
+        Ok(received)
     }
-}
 
-/// Lets the connection that takes the request receive one more answer.
-async fn grant(mut connection: CaptureConnection) -> Infallible {
-    if let Some(turns) = connection.wait_for_connection_metadata().await.as_ref().and_then(turns) {
-        turns.grant();
-    }
-    pending().await
-}
-
-/// The deadline has passed. Whatever took the request is not used again, since it may be dead without knowing;
-/// and before the next attempt may begin, a connection of HTTP/1 is closed, so that no old request arrives after
-/// a newer one. On HTTP/2 dropping the request has reset its stream; other streams go on.
-async fn give_up(connection: &CaptureConnection) -> Fault {
-    let turns = match connection.connection_metadata().as_ref() {
-        None => return Fault::NoConnection,
-        Some(connected) => {
-            connected.poison();
-            turns(connected).filter(|_| !connected.is_negotiated_h2())
+    /// Sends and waits for the headers of the answer. What turned out stale is tried once more, on a connection of
+    /// its own.
+    async fn head(
+        &self,
+        call: &Call,
+        host: &Host,
+        stage: &mut Stage,
+    ) -> Result<Response<Incoming>, Fault> {
+        loop {
+            let used = if stage.again { None } else { host.take() };
+            let reused = used.is_some();
+            let line = match used {
+                Some(line) => line,
+                // Rare, and larger than all the rest.
+                None => Box::pin(self.open(call, host, stage.again)).await?,
+            };
+            let line = stage.line.insert(line);
+            let error = match line.send(call.request(line, host)).await {
+                Ok(response) => return Ok(response),
+                Err(error) => error,
+            };
+            let (unsent, closed) = (error.message().is_some(), line.turns().stale());
+            if unsent {
+                host.forget(line);
+            }
+            stage.line = None;
+            if unsent && reused {
+                continue;
+            }
+            match Fault::of(&error.into_error(), unsent, closed) {
+                Fault::Stale if !stage.again => stage.again = true,
+                fault => return Err(fault),
+            }
         }
-    };
-    if let Some(turns) = turns {
-        // It is closed as soon as its task runs; a task that does not run must not hold the attempt.
-        let _ = timeout(CLOSING_TIME, turns.closed()).await;
     }
-    Fault::NoAnswer
+
+    /// Opens a connection; `alone`: for one request.
+    async fn open(&self, call: &Call, host: &Host, alone: bool) -> Result<Line, Fault> {
+        let stream = self.connector.open(&call.uri).await.map_err(Fault::Connect)?;
+        let line = Line::new(stream).await.map_err(|error| Fault::of(&error, true, false))?;
+        Ok(if alone { line } else { self.pool.share(host, line, Instant::now()) })
+    }
 }
 
-fn turns(connected: &Connected) -> Option<Arc<Turns>> {
-    let mut found = http::Extensions::new();
-    connected.get_extras(&mut found);
-    found.remove()
+// === impl Call ===
+
+impl Call {
+    /// The request as `line` takes it.
+    fn request(&self, line: &Line, host: &Host) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(self.body.clone()));
+        *request.method_mut() = self.method.clone();
+        *request.headers_mut() = self.headers.clone();
+        *request.uri_mut() = match line {
+            Line::One(_) => {
+                request.headers_mut().insert(HOST, host.name.clone());
+                self.uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from)
+            }
+            Line::Two(_) => self.uri.clone(),
+        };
+        request
+    }
 }
 
 /// Reads the body as far as it is of use. A 2xx has been decided by its status: whatever happens to its body,
 /// it stays one.
-async fn body(response: Response<Incoming>, call: &Call, deadline: Instant) -> Received {
+async fn body(
+    response: Response<Incoming>,
+    line: &mut Line,
+    call: &Call,
+    deadline: Instant,
+) -> Received {
     let at = Instant::now();
     let (parts, mut incoming) = response.into_parts();
     let wanted = call.reads_success || !parts.status.is_success();
-    let end = deadline.min(at + if wanted { BODY_TIME } else { DRAIN_TIME });
     let mut read = BytesMut::new();
-    while !incoming.is_end_stream() && read.len() < MAX_BODY {
+    if !incoming.is_end_stream() {
+        let end = deadline.min(at + if wanted { BODY_TIME } else { DRAIN_TIME });
         // What stops the body stops the reading, and dropping the rest closes the connection.
-        let Ok(Some(Ok(frame))) = timeout_at(end, incoming.frame()).await else { break };
+        let _ = timeout_at(end, line.drive(fill(&mut read, &mut incoming))).await;
+    }
+    let body = if wanted { read.freeze() } else { Bytes::new() };
+    Received { status: parts.status, headers: parts.headers, body, at }
+}
+
+async fn fill(read: &mut BytesMut, incoming: &mut Incoming) {
+    while !incoming.is_end_stream() && read.len() < MAX_BODY {
+        let Some(Ok(frame)) = incoming.frame().await else { return };
         if let Ok(data) = frame.into_data() {
             let room = MAX_BODY - read.len();
             read.extend_from_slice(&data[..data.len().min(room)]);
         }
     }
-    let body = if wanted { read.freeze() } else { Bytes::new() };
-    Received { status: parts.status, headers: parts.headers, body, at }
 }

@@ -2,8 +2,6 @@
 
 use std::{error::Error as _, io};
 
-use hyper_util::client::legacy;
-
 use super::{
     Class, Failure, Told,
     classify::{Evidence, Verdict},
@@ -56,17 +54,10 @@ impl Failed {
 // === impl Fault ===
 
 impl Fault {
-    /// `unsent`: no connection had taken the request. `stale`: the connection says that it was used before and
-    /// that nothing came back.
-    pub(super) fn of(error: &legacy::Error, unsent: bool, stale: bool) -> Self {
+    /// `unsent`: the connection did not begin with the request. `stale`: the connection says that it was used
+    /// before and that nothing came back.
+    pub(super) fn of(cause: &hyper::Error, unsent: bool, stale: bool) -> Self {
         let otherwise = if unsent { Self::Unsent } else { Self::Broken };
-        if error.is_connect() {
-            let own = error.source().and_then(|it| it.downcast_ref::<ConnectError>());
-            return own.map_or(otherwise, |own| Self::Connect(*own));
-        }
-        let Some(cause) = error.source().and_then(|it| it.downcast_ref::<hyper::Error>()) else {
-            return otherwise;
-        };
         if cause.is_parse() || too_long(cause) {
             return Self::Protocol;
         }

@@ -113,7 +113,7 @@ async fn ask(profile: &Profile, target: &Target, at: &Endpoint, started: Instant
     let call = Call {
         method: method.clone(),
         uri: uri(at.uri(), path.as_deref()),
-        headers: client::all(target, &HeaderMap::new()),
+        headers: client::all(target, HeaderMap::new()),
         body: Bytes::new(),
         reads_success: false,
     };

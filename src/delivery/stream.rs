@@ -10,13 +10,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 use tokio_rustls::client::TlsStream;
-use tokio_util::sync::CancellationToken;
 
 /// Most bytes of one answer: headers, the body as far as it is read, and what is buffered. It ends floods of 1xx
 /// answers and of frames, which the parsers themselves would follow for ever.
@@ -44,7 +42,6 @@ pub(super) struct Turns {
     aborted: AtomicBool,
     /// Bytes that may still be read.
     allowance: AtomicU64,
-    closed: CancellationToken,
 }
 
 enum Inner {
@@ -63,8 +60,11 @@ impl Turns {
             answered: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             allowance: AtomicU64::new(MAX_ANSWER),
-            closed: CancellationToken::new(),
         }
+    }
+
+    pub(super) const fn is_http2(&self) -> bool {
+        self.h2
     }
 
     /// The connection carried an answer before, and nothing came since the last request was written: when it
@@ -80,10 +80,9 @@ impl Turns {
         }
     }
 
-    /// Waits until the connection is closed, and sees to it that nothing of its request arrives afterwards.
-    pub(super) async fn closed(&self) {
+    /// The request is given up: nothing of it is to arrive once the connection is closed.
+    pub(super) fn abort(&self) {
         self.aborted.store(true, Ordering::Release);
-        self.closed.cancelled().await;
     }
 
     fn wrote(&self) {
@@ -125,6 +124,10 @@ impl Stream {
         Self { inner: Inner::Tls(Box::new(tls)), turns: Arc::new(Turns::new(h2)) }
     }
 
+    pub(super) fn turns(&self) -> &Arc<Turns> {
+        &self.turns
+    }
+
     fn tcp(&self) -> &TcpStream {
         match &self.inner {
             Inner::Plain(tcp) => tcp,
@@ -141,14 +144,6 @@ impl Drop for Stream {
             // The socket is closed all the same.
             let _ = self.tcp().set_zero_linger();
         }
-        self.turns.closed.cancel();
-    }
-}
-
-impl Connection for Stream {
-    fn connected(&self) -> Connected {
-        let connected = Connected::new().extra(Arc::clone(&self.turns));
-        if self.turns.h2 { connected.negotiated_h2() } else { connected }
     }
 }
 

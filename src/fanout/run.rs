@@ -12,8 +12,8 @@
 //! # Why one task
 //!
 //! All attempts of a publish are futures of the caller's task. Dropping the publish drops them,
-//! nothing outlives the request, and nothing needs a channel back. What costs CPU time (TLS, HTTP
-//! framing) runs in the client's connection tasks on all cores; what is left here is rendering.
+//! nothing outlives the request, and nothing needs a channel back. Rendering, HTTP/1 and its TLS are
+//! part of the attempt; HTTP/2 has a task for each connection.
 //!
 //! The price is CPU parallelism. Measured with `benches/engine.rs` on two busy cores: a target costs the engine
 //! about 1 µs of CPU time, everything included, and 0.15 µs if it is left out. The bare sends to a thousand targets

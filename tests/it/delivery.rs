@@ -11,6 +11,7 @@ mod markup;
 mod pagerduty;
 mod probes;
 mod receiver;
+mod reuse;
 mod secrets;
 mod slack;
 mod v4;
