@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use crate::{
     api::TargetKey,
-    registry::{Snapshot, Target},
+    persistent::Map,
+    registry::{Snapshot, Target, TargetEntry},
 };
 
 /// New targets are spread over this much time each, all together over at most [`MAX_SPREAD`].
@@ -21,6 +22,8 @@ const MAX_SPREAD: Duration = Duration::from_secs(10);
 /// Who is asked when.
 #[derive(Debug)]
 pub(super) struct Schedule {
+    /// The targets of the last snapshot that was taken over.
+    followed: Arc<Map<TargetKey, TargetEntry>>,
     entries: HashMap<TargetKey, Entry>,
     queue: BTreeSet<(Instant, TargetKey)>,
     rng: Rng,
@@ -53,37 +56,37 @@ enum When {
 
 impl Schedule {
     pub(super) fn new(rng: Rng) -> Self {
-        Self { entries: HashMap::new(), queue: BTreeSet::new(), rng, flights: 0 }
+        Self {
+            followed: Arc::default(),
+            entries: HashMap::new(),
+            queue: BTreeSet::new(),
+            rng,
+            flights: 0,
+        }
     }
 
     /// Takes over a new snapshot: asks at once whoever is new, or has another endpoint, credential or
     /// kind of check; forgets whoever is gone, suspended or never asked.
     pub(super) fn follow(&mut self, snapshot: &Snapshot, now: Instant) {
-        let asked = |key: &TargetKey| {
-            snapshot.target(key).filter(|target| target.probe.is_some() && !target.suspended())
-        };
-        let queue = &mut self.queue;
-        self.entries.retain(|key, entry| {
-            let stays = asked(key).is_some();
-            if let (false, When::Due(at)) = (stays, entry.when) {
-                queue.remove(&(at, key.clone()));
-            }
-            stays
-        });
+        let after = Arc::clone(&snapshot.targets);
+        let before = std::mem::replace(&mut self.followed, Arc::clone(&after));
         let mut new = Vec::new();
-        for target in snapshot.targets.keys().filter_map(asked) {
-            match self.entries.get_mut(&target.key) {
-                Some(entry) if Arc::ptr_eq(&entry.target, target) => {}
-                Some(entry) => {
-                    let old = std::mem::replace(&mut entry.target, Arc::clone(target));
-                    if !Arc::ptr_eq(&old.live, &target.live) || old.probe != target.probe {
-                        new.push(target);
-                    } else if let When::Due(at) = entry.when {
-                        let pace = target.live.pace(&target.health);
-                        self.set(&target.key, at.min(now + pace));
-                    }
-                }
-                None => new.push(target),
+        for change in after.changes_since(&before, TargetEntry::is) {
+            let target = change.after.and_then(TargetEntry::target);
+            let Some(target) = target.filter(|it| it.probe.is_some() && !it.suspended()) else {
+                self.forget(change.key);
+                continue;
+            };
+            let Some(entry) = self.entries.get_mut(&target.key) else {
+                new.push(target);
+                continue;
+            };
+            let old = std::mem::replace(&mut entry.target, Arc::clone(target));
+            if !Arc::ptr_eq(&old.live, &target.live) || old.probe != target.probe {
+                new.push(target);
+            } else if let When::Due(at) = entry.when {
+                let pace = target.live.pace(&target.health);
+                self.set(&target.key, at.min(now + pace));
             }
         }
         let count = u32::try_from(new.len()).unwrap_or(u32::MAX);
@@ -96,6 +99,12 @@ impl Schedule {
             let entry = Entry { target: Arc::clone(target), when: When::Due(due), placed: false };
             self.entries.insert(target.key.clone(), entry);
             self.queue.insert((due, target.key.clone()));
+        }
+    }
+
+    fn forget(&mut self, key: &TargetKey) {
+        if let Some(Entry { when: When::Due(at), .. }) = self.entries.remove(key) {
+            self.queue.remove(&(at, key.clone()));
         }
     }
 
