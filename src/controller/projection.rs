@@ -1,18 +1,27 @@
 //! Which status an object should show, and which objects a change touches.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, time::Duration};
 
 use super::ledger::{ObjectKey, Seen, Status};
 use crate::{
-    api::{HealthState, TargetKey},
-    registry::{Moment, RouteEntry, Snapshot, Target, TargetEntry, project_route, project_target},
+    api::{HealthState, Reason, TargetKey},
+    registry::{
+        Moment, ResolvedRoute, RouteEntry, Snapshot, Target, TargetEntry, project_route,
+        project_target,
+    },
 };
 
-/// A status, and whether it is still worth waiting for the first verdict.
+/// How long a first status waits for a first verdict.
+const FIRST_VERDICT: Duration = Duration::from_secs(2);
+/// How long the first status of a route waits for targets that are not there: who creates both at once, in any
+/// order, sees no failure that is none.
+const FIRST_TARGETS: Duration = Duration::from_secs(1);
+
+/// A status, and how long after the object was first seen it is worth waiting for a better one.
 #[derive(Debug)]
 pub(super) struct Projected {
     pub(super) status: Status,
-    pub(super) awaits_verdict: bool,
+    pub(super) patience: Duration,
 }
 
 /// Every object of a snapshot.
@@ -43,46 +52,22 @@ pub(super) fn depends_on<'a>(
     own.into_iter().chain(named)
 }
 
-/// The objects whose entries differ between two snapshots, and the targets whose users do.
+/// The objects whose status may differ between two snapshots: whose entries do, and the routes that show the
+/// state of a target whose entry does.
 pub(super) fn differing(before: &Snapshot, after: &Snapshot) -> BTreeSet<ObjectKey> {
     let mut keys = BTreeSet::new();
-    if !Arc::ptr_eq(&before.targets, &after.targets) {
-        let changed = after.targets.iter().filter(|(key, entry)| {
-            before.targets.get(*key).is_none_or(|old| !same_target(old, entry))
-        });
-        for (key, _) in changed {
-            keys.insert(ObjectKey::Target(key.clone()));
-            keys.extend(after.routes_of(key).cloned().map(ObjectKey::Route));
+    for change in after.targets.changes_since(&before.targets, TargetEntry::is) {
+        if change.after.is_some() {
+            keys.insert(ObjectKey::Target(change.key.clone()));
+            keys.extend(after.routes_of(change.key).cloned().map(ObjectKey::Route));
         }
     }
-    if !Arc::ptr_eq(&before.routes, &after.routes) {
-        let changed = after.routes.iter().filter(|(key, entry)| {
-            before.routes.get(*key).is_none_or(|old| !same_route(old, entry))
-        });
-        keys.extend(changed.map(|(key, _)| ObjectKey::Route(key.clone())));
-    }
-    if !Arc::ptr_eq(&before.users, &after.users) {
-        let used = |snapshot: &Snapshot, key: &TargetKey| snapshot.routes_of(key).count();
-        let changed = after.targets.keys().filter(|key| used(before, key) != used(after, key));
-        keys.extend(changed.cloned().map(ObjectKey::Target));
+    for change in after.routes.changes_since(&before.routes, RouteEntry::is) {
+        if change.after.is_some() {
+            keys.insert(ObjectKey::Route(change.key.clone()));
+        }
     }
     keys
-}
-
-fn same_target(old: &TargetEntry, new: &TargetEntry) -> bool {
-    match (old, new) {
-        (TargetEntry::Accepted(old), TargetEntry::Accepted(new)) => Arc::ptr_eq(old, new),
-        (TargetEntry::Rejected(old), TargetEntry::Rejected(new)) => Arc::ptr_eq(old, new),
-        _ => false,
-    }
-}
-
-fn same_route(old: &RouteEntry, new: &RouteEntry) -> bool {
-    match (old, new) {
-        (RouteEntry::Accepted(old), RouteEntry::Accepted(new)) => Arc::ptr_eq(old, new),
-        (RouteEntry::Rejected(old), RouteEntry::Rejected(new)) => Arc::ptr_eq(old, new),
-        _ => false,
-    }
 }
 
 /// What `.status` of an object says now; `None` if the registry does not hold the object as seen.
@@ -95,31 +80,90 @@ pub(super) fn project(
     match (key, &*seen.status) {
         (ObjectKey::Target(key), Status::Target(before)) => {
             let entry = snapshot.targets.get(key)?;
-            let awaits_verdict = matches!(entry, TargetEntry::Accepted(target) if awaited(target));
+            let patience = match entry {
+                TargetEntry::Accepted(target) if awaited(target) => FIRST_VERDICT,
+                _ => Duration::ZERO,
+            };
             let status = Status::Target(project_target(entry, Some(before), now));
             let uid = match entry {
                 TargetEntry::Accepted(target) => &target.uid,
                 TargetEntry::Rejected(rejected) => &rejected.uid,
             };
-            (*uid == seen.uid).then_some(Projected { status, awaits_verdict })
+            (*uid == seen.uid).then_some(Projected { status, patience })
         }
         (ObjectKey::Route(key), Status::Route(before)) => {
             let entry = snapshot.routes.get(key)?;
-            let (uid, awaits_verdict) = match entry {
-                RouteEntry::Rejected(rejected) => (&rejected.uid, false),
-                RouteEntry::Accepted(route) => {
-                    let awaits = route.targets.iter().any(|reached| awaited(&reached.target));
-                    (&route.route.uid, awaits)
-                }
+            let (uid, patience) = match entry {
+                RouteEntry::Rejected(rejected) => (&rejected.uid, Duration::ZERO),
+                RouteEntry::Accepted(route) => (&route.route.uid, patience(route)),
             };
             let status = Status::Route(project_route(entry, snapshot, Some(before), now.wall));
-            (*uid == seen.uid).then_some(Projected { status, awaits_verdict })
+            (*uid == seen.uid).then_some(Projected { status, patience })
         }
         _ => None,
+    }
+}
+
+fn patience(route: &ResolvedRoute) -> Duration {
+    if route.targets.iter().any(|reached| awaited(&reached.target)) {
+        FIRST_VERDICT
+    } else if route.unresolved.iter().any(|one| one.reason == Reason::TargetNotFound) {
+        FIRST_TARGETS
+    } else {
+        Duration::ZERO
     }
 }
 
 /// Whether a first verdict is on its way.
 fn awaited(target: &Target) -> bool {
     target.live.health() == HealthState::Unknown && target.probe.is_some() && !target.suspended()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::{
+        Registry,
+        fixture::{route, target},
+    };
+
+    fn registry() -> Registry {
+        let mut registry = Registry::default();
+        for name in ["a/one", "a/two"] {
+            registry.apply_target(Ok(target(name).healthy().build()));
+            registry.apply_route(Ok(route(name).to(name).build()));
+        }
+        registry
+    }
+
+    fn keys_of(name: &str) -> [ObjectKey; 2] {
+        [ObjectKey::Target(name.parse().unwrap()), ObjectKey::Route(name.parse().unwrap())]
+    }
+
+    #[test]
+    fn a_change_concerns_the_object_and_the_routes_that_show_it() {
+        let mut registry = registry();
+        let before = registry.snapshot();
+        assert_eq!(differing(&Snapshot::default(), &before).len(), 4);
+        assert!(differing(&before, &before).is_empty());
+        registry.apply_target(Ok(target("a/two").with(|it| it.generation = 2).build()));
+        let after = registry.snapshot();
+        assert_eq!(differing(&before, &after), BTreeSet::from(keys_of("a/two")));
+        registry.remove_target(&"a/two".parse().unwrap());
+        let [_, route] = keys_of("a/two");
+        assert_eq!(differing(&after, &registry.snapshot()), BTreeSet::from([route]));
+    }
+
+    #[test]
+    fn a_new_route_gives_its_targets_a_moment_to_come() {
+        let mut registry = registry();
+        registry.apply_route(Ok(route("a/early").to("a/one").to("a/late").build()));
+        let wait = |registry: &mut Registry, name: &str| {
+            patience(registry.snapshot().route(&name.parse().unwrap()).unwrap())
+        };
+        assert_eq!(wait(&mut registry, "a/one"), Duration::ZERO);
+        assert_eq!(wait(&mut registry, "a/early"), FIRST_TARGETS);
+        registry.apply_target(Ok(target("a/late").build()));
+        assert_eq!(wait(&mut registry, "a/early"), FIRST_VERDICT);
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! Every write is a server-side apply that carries the resourceVersion last seen; if somebody was
 //! faster it is projected again from what the watch shows then. The budget is shared by all
-//! objects. A target's first status waits for its first verdict, two seconds at most.
+//! objects. A target's first status waits for its first verdict, two seconds at most, and a route's for
+//! its targets, one second.
 //!
 //! An object that was stored under a looser schema and lacks a field or has one of a wrong type can't
 //! be given a status at all: the API server refuses apply (500, 422) and patch (422) alike. An event
@@ -57,8 +58,6 @@ const CONFLICT_PAUSES: (Duration, Duration) = (Duration::from_millis(100), Durat
 const REFUSED_PAUSES: (Duration, Duration) = (Duration::from_secs(15), Duration::from_mins(10));
 /// The same after any other failure.
 const FAILED_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// How long a first status waits for a first verdict.
-const FIRST_VERDICT: Duration = Duration::from_secs(2);
 
 /// What the writer is connected to.
 pub(super) struct Wiring {
@@ -210,9 +209,8 @@ impl Writer {
         }
         let moment = Moment { mono: now, wall: Timestamp::now() };
         let projected = projection::project(&self.last, key, &seen, moment)?;
-        let deadline = seen.first + FIRST_VERDICT;
-        if projected.awaits_verdict && seen.status.observed_generation().is_none() && now < deadline
-        {
+        let deadline = seen.first + projected.patience;
+        if seen.status.observed_generation().is_none() && now < deadline {
             self.queue.mark(key, deadline);
             return None;
         }
