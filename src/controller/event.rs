@@ -26,6 +26,9 @@ const WAITING: usize = 2_048;
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Events per second, and at once.
 const BUDGET: (f64, f64) = (20.0, 200.0);
+/// Events that are remembered, so that the next like one of them only counts it up. The recorder keeps each for
+/// six minutes, at some 2 KiB, and walks all of them for each new one.
+const REMEMBERED: usize = 400;
 /// Longest note that the API takes, in bytes.
 const LONGEST: usize = 1_000;
 
@@ -41,7 +44,8 @@ pub(super) struct Events {
 /// Publishes what was handed in.
 pub(super) struct Publisher {
     queue: mpsc::Receiver<(ObjectReference, Note)>,
-    recorder: Recorder,
+    client: Client,
+    reporter: Reporter,
     metrics: Metrics,
 }
 
@@ -54,8 +58,7 @@ pub(super) fn events(
 ) -> (Events, Publisher) {
     let (sender, queue) = mpsc::channel(WAITING);
     let reporter = Reporter { controller: "fanfare".to_owned(), instance: Some(instance) };
-    let recorder = Recorder::new(client, reporter);
-    let publisher = Publisher { queue, recorder, metrics: metrics.clone() };
+    let publisher = Publisher { queue, client, reporter, metrics: metrics.clone() };
     (Events { queue: sender, leadership, ledger, metrics }, publisher)
 }
 
@@ -89,6 +92,8 @@ impl Publisher {
     /// Publishes until `token` is cancelled or nobody can hand in events any more.
     pub(super) async fn run(mut self, token: CancellationToken) {
         let mut bucket = Bucket::new(BUDGET.0, BUDGET.1, Instant::now());
+        let recorder = || Recorder::new(self.client.clone(), self.reporter.clone());
+        let (mut remembering, mut remembered) = (recorder(), 0);
         loop {
             let next = tokio::select! {
                 () = token.cancelled() => return,
@@ -105,8 +110,12 @@ impl Publisher {
                 action: "Reconcile".to_owned(),
                 secondary: None,
             };
+            if remembered >= REMEMBERED {
+                (remembering, remembered) = (recorder(), 0);
+            }
+            remembered += 1;
             let published =
-                tokio::time::timeout(TIMEOUT, self.recorder.publish(&event, &reference)).await;
+                tokio::time::timeout(TIMEOUT, remembering.publish(&event, &reference)).await;
             if let Ok(Ok(())) = published {
                 self.metrics.event(Published::Written);
             } else {
