@@ -34,11 +34,19 @@ pub(super) enum Status {
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) uid: Arc<str>,
-    pub(super) generation: i64,
     pub(super) resource_version: String,
     pub(super) status: Arc<Status>,
     /// When this process first saw the object.
     pub(super) first: Instant,
+}
+
+/// One object as it is kept: its status as JSON, which takes half the memory.
+#[derive(Debug)]
+struct Kept {
+    uid: Arc<str>,
+    resource_version: Box<str>,
+    status: Box<[u8]>,
+    first: Instant,
 }
 
 /// All objects as last seen. Cheap to clone; bounded by the number of objects.
@@ -47,7 +55,7 @@ pub(super) struct Ledger(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    seen: Mutex<BTreeMap<ObjectKey, Seen>>,
+    seen: Mutex<BTreeMap<ObjectKey, Kept>>,
     marks: Mutex<BTreeSet<ObjectKey>>,
     /// Targets whose first verdict waits for a Secret that was not read yet.
     unsettled: Mutex<HashSet<TargetKey>>,
@@ -60,23 +68,22 @@ impl Ledger {
     /// A watch showed an object. Marks it if its status is not what was last seen or written.
     pub(super) fn observe<S: Watched>(&self, object: &Object<S>, now: Instant) {
         let key = ObjectKey::of::<S>(&object.key);
+        let status = object.status.packed();
         let mut seen = self.seen();
-        let first = match seen.get(&key) {
+        let first = match seen.get_mut(&key) {
             Some(old) if old.uid == object.meta.uid => {
                 if older(&object.meta.resource_version, &old.resource_version) {
                     return;
                 }
-                if old.status == object.status {
-                    let old = seen.get_mut(&key).expect("it was just found");
-                    old.resource_version.clone_from(&object.meta.resource_version);
-                    old.generation = object.meta.generation;
+                if old.status == status {
+                    old.resource_version = (*object.meta.resource_version).into();
                     return;
                 }
                 old.first
             }
             _ => now,
         };
-        seen.insert(key.clone(), Seen::new(&object.meta, &object.status, first));
+        seen.insert(key.clone(), Kept::new(&object.meta, status, first));
         drop(seen);
         self.mark(key);
     }
@@ -89,7 +96,7 @@ impl Ledger {
             && old.uid == object.meta.uid
             && !older(&object.meta.resource_version, &old.resource_version)
         {
-            *old = Seen::new(&object.meta, &object.status, old.first);
+            *old = Kept::new(&object.meta, object.status.packed(), old.first);
         }
     }
 
@@ -103,7 +110,7 @@ impl Ledger {
 
     /// The object as last seen.
     pub(super) fn get(&self, key: &ObjectKey) -> Option<Seen> {
-        self.seen().get(key).cloned()
+        self.seen().get(key).map(|kept| kept.seen(key.kind()))
     }
 
     /// What the registry shows of a target is no verdict yet: its status stays as it is.
@@ -154,7 +161,7 @@ impl Ledger {
         self.0.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn seen(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, Seen>> {
+    fn seen(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, Kept>> {
         self.0.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -168,16 +175,24 @@ pub(super) fn older(a: &str, b: &str) -> bool {
     }
 }
 
-// === impl Seen ===
+// === impl Kept ===
 
-impl Seen {
-    fn new(meta: &Meta, status: &Arc<Status>, first: Instant) -> Self {
+impl Kept {
+    fn new(meta: &Meta, status: Box<[u8]>, first: Instant) -> Self {
         Self {
             uid: Arc::clone(&meta.uid),
-            generation: meta.generation,
-            resource_version: meta.resource_version.clone(),
-            status: Arc::clone(status),
+            resource_version: (*meta.resource_version).into(),
+            status,
             first,
+        }
+    }
+
+    fn seen(&self, kind: Kind) -> Seen {
+        Seen {
+            uid: Arc::clone(&self.uid),
+            resource_version: self.resource_version.to_string(),
+            status: Arc::new(Status::unpacked(kind, &self.status)),
+            first: self.first,
         }
     }
 }
@@ -237,6 +252,17 @@ impl Status {
             Kind::AlertRoute => {
                 Self::Route(AlertRouteStatus::deserialize(stored).unwrap_or_default())
             }
+        }
+    }
+
+    fn packed(&self) -> Box<[u8]> {
+        serde_json::to_vec(self).unwrap_or_default().into()
+    }
+
+    fn unpacked(kind: Kind, packed: &[u8]) -> Self {
+        match kind {
+            Kind::PublishTarget => Self::Target(serde_json::from_slice(packed).unwrap_or_default()),
+            Kind::AlertRoute => Self::Route(serde_json::from_slice(packed).unwrap_or_default()),
         }
     }
 
