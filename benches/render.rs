@@ -84,7 +84,7 @@ fn target(spec: Value, secret: &'static str) -> Target {
         key: TargetKey::new("monitoring", "oncall"),
         uid: "0f2d3c1e-8a4b-4a7e-9f63-2f1f5f0c9f11".into(),
         generation: 1,
-        labels: std::collections::BTreeMap::new(),
+        labels: Arc::default(),
         spec: Arc::new(serde_json::from_value(spec).unwrap()),
     };
     compile(object, &Same(secret.as_bytes()), Moment::now()).map_err(|why| why.message).unwrap()

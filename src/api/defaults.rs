@@ -92,7 +92,8 @@ impl PublishTargetSpec {
     /// The health check; an absent one is all defaults.
     #[must_use]
     pub fn effective_health_check(&self) -> Cow<'_, HealthCheck> {
-        self.health_check.as_ref().map_or_else(|| Cow::Owned(HealthCheck::default()), Cow::Borrowed)
+        let check = self.health_check.as_deref();
+        check.map_or_else(|| Cow::Owned(HealthCheck::default()), Cow::Borrowed)
     }
 
     /// The spec with every default written out: what the read API shows.
@@ -102,9 +103,9 @@ impl PublishTargetSpec {
         spec.allowed_routes.get_or_insert(AllowedRoutes {
             namespaces: AllowedNamespaces { from: NamespacesFrom::Same, selector: None },
         });
-        spec.delivery = Some(self.effective_delivery());
-        spec.flow = Some(self.effective_flow());
-        spec.circuit_breaker = Some(self.effective_circuit_breaker());
+        spec.delivery = Some(self.effective_delivery().into());
+        spec.flow = Some(self.effective_flow().into());
+        spec.circuit_breaker = Some(self.effective_circuit_breaker().into());
         if self.type_ == TargetType::Webhook {
             spec.payload = Some(Payload { format: self.payload_format() });
         }
@@ -114,7 +115,7 @@ impl PublishTargetSpec {
         if let Some(pager_duty) = &mut spec.pager_duty {
             pager_duty.endpoint = Some(pager_duty.endpoint().to_owned());
         }
-        spec.health_check = Some(self.effective_health_check().effective());
+        spec.health_check = Some(self.effective_health_check().effective().into());
         spec
     }
 }

@@ -76,10 +76,10 @@ pub struct PublishTargetSpec {
     pub slack: Option<Slack>,
     /// Settings of type PagerDuty: a service, through the Events API v2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pager_duty: Option<PagerDuty>,
+    pub pager_duty: Option<Box<PagerDuty>>,
     /// Settings of type Rootly: an alert source of the kind "Alertmanager".
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rootly: Option<Rootly>,
+    pub rootly: Option<Box<Rootly>>,
     /// Settings of type Alertmanager: one or more Alertmanagers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alertmanager: Option<Alertmanager>,
@@ -95,23 +95,23 @@ pub struct PublishTargetSpec {
     pub allowed_routes: Option<AllowedRoutes>,
     /// How the target is reached: headers, authentication, TLS. Default: as the target's type needs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub connection: Option<Connection>,
+    pub connection: Option<Box<Connection>>,
     /// Form of the body that a Webhook receives. Only with type Webhook. Default: Native.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<Payload>,
     /// How notifications are delivered: time limit of an attempt, retries, how long they are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delivery: Option<Delivery>,
+    pub delivery: Option<Box<Delivery>>,
     /// Limits on the traffic to this target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub flow: Option<Flow>,
+    pub flow: Option<Box<Flow>>,
     /// How the target is asked whether it is there. Default: a check that is safe for its type, every 60s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub health_check: Option<HealthCheck>,
+    pub health_check: Option<Box<HealthCheck>>,
     /// When nothing is sent for a while because everything fails. Default: after 5 failures in a row, or when
     /// half of at least 10 attempts within 60s failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub circuit_breaker: Option<CircuitBreaker>,
+    pub circuit_breaker: Option<Box<CircuitBreaker>>,
 }
 
 /// Kinds of receiver.

@@ -70,7 +70,7 @@ struct TargetObject {
     meta: Meta,
     spec: Result<Arc<PublishTargetSpec>, String>,
     /// Health that `.status` showed when the object was first seen.
-    restore: Option<Restored>,
+    restore: Option<Box<Restored>>,
     shown: Shown,
 }
 

@@ -71,7 +71,7 @@ pub struct Meta {
     /// Changes with every write.
     pub resource_version: String,
     /// Labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Arc<BTreeMap<String, String>>,
     /// Value of [`RECONCILE_ANNOTATION`].
     pub reconcile: Option<String>,
 }

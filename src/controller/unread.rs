@@ -79,7 +79,7 @@ impl<S: Watched> From<Wire> for Unread<S> {
                 uid: uid.into(),
                 generation,
                 resource_version: resource_version.clone(),
-                labels,
+                labels: labels.into(),
                 reconcile: annotations.reconcile,
             },
             spec: parse_spec(&spec),

@@ -29,7 +29,7 @@ pub struct Object {
     /// Generation of the object.
     pub generation: i64,
     /// Labels of the object.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Arc<BTreeMap<String, String>>,
     /// The spec.
     pub spec: Arc<PublishTargetSpec>,
 }
@@ -99,7 +99,7 @@ fn rejected(object: Object, refusal: Refusal) -> RejectedTarget {
 
 fn parts(spec: &PublishTargetSpec, reader: &Reader) -> Result<Parts, Refusal> {
     let vendor = vendor::of(spec.type_);
-    let connection = spec.connection.as_ref();
+    let connection = spec.connection.as_deref();
     let mut address = vendor.address(spec, reader)?;
     add_headers(&mut address.headers, connection, reader)?;
     let tls_roots = tls_roots(connection, reader)?;

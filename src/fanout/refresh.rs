@@ -144,8 +144,6 @@ fn reminder(target: &Target, members: Vec<Member>, at: Timestamp) -> Notificatio
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::{
         api::{HealthState, Reason},
@@ -160,7 +158,7 @@ mod tests {
             uid: "u".into(),
             generation: 1,
             kind: Some(TargetType::Alertmanager),
-            labels: BTreeMap::new(),
+            labels: Arc::default(),
             reason: Reason::InvalidSpec,
             message: String::new(),
             allowed: Allowed::Same,

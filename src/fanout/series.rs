@@ -134,8 +134,6 @@ impl SeriesReader<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use jiff::Timestamp;
 
     use super::*;
@@ -152,7 +150,7 @@ mod tests {
                 uid: "u".into(),
                 generation: 1,
                 kind: None,
-                labels: BTreeMap::new(),
+                labels: Arc::default(),
                 reason: Reason::InvalidSpec,
                 message: String::new(),
                 allowed: Allowed::Same,

@@ -40,7 +40,7 @@ pub(crate) fn target(key: &str) -> TargetBuilder {
         key: key.parse().unwrap(),
         uid: "uid-1".into(),
         generation: 1,
-        labels: BTreeMap::new(),
+        labels: Arc::default(),
         kind: TargetType::Slack,
         spec: Arc::new(spec),
         endpoints: [Endpoint::new(
@@ -77,7 +77,7 @@ pub(crate) fn rejected(key: &str, reason: Reason) -> RejectedTarget {
         uid: "uid-1".into(),
         generation: 1,
         kind: Some(TargetType::Slack),
-        labels: BTreeMap::new(),
+        labels: Arc::default(),
         reason,
         message: format!("it is {reason}"),
         allowed: Allowed::Same,
@@ -153,7 +153,7 @@ impl TargetBuilder {
     }
 
     pub(crate) fn labels(self, pairs: &[(&str, &str)]) -> Self {
-        self.with(|target| target.labels = labels(pairs))
+        self.with(|target| target.labels = labels(pairs).into())
     }
 
     pub(crate) fn allowed(self, allowed: Allowed) -> Self {

@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     api::{RouteKey, TargetKey},
+    persistent::Set,
     routing::Route,
 };
 
@@ -16,9 +17,9 @@ type Place = (Arc<str>, Option<(String, String)>);
 /// From targets to the routes that a change of them concerns.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    named: HashMap<TargetKey, BTreeSet<RouteKey>>,
+    named: HashMap<TargetKey, Set<RouteKey>>,
     /// By namespace and the first label of the selector; `None` selects everything.
-    selecting: HashMap<Place, BTreeSet<RouteKey>>,
+    selecting: HashMap<Place, Set<RouteKey>>,
     /// How many `final` routes a namespace has.
     finals: HashMap<Arc<str>, usize>,
 }
@@ -72,7 +73,7 @@ impl Index {
 
     /// Adds the routes that name `target`.
     pub(super) fn naming(&self, target: &TargetKey, routes: &mut BTreeSet<RouteKey>) {
-        routes.extend(self.named.get(target).into_iter().flatten().cloned());
+        routes.extend(self.named.get(target).into_iter().flat_map(Set::iter).cloned());
     }
 
     /// Adds the routes of `namespace` whose selector may match `labels`.
@@ -85,7 +86,7 @@ impl Index {
         let pairs = labels.iter().map(|(name, value)| Some((name.clone(), value.clone())));
         for pair in pairs.chain([None]) {
             let found = self.selecting.get(&(Arc::clone(namespace), pair));
-            routes.extend(found.into_iter().flatten().cloned());
+            routes.extend(found.into_iter().flat_map(Set::iter).cloned());
         }
     }
 }

@@ -18,7 +18,8 @@ const BUCKETS: usize = (OCTAVES * PER_OCTAVE) as usize;
 #[derive(Debug)]
 pub struct LatencyWindow {
     start: Instant,
-    slots: [Slot; SLOTS],
+    /// None until the first duration comes: most targets are idle most of the time.
+    slots: Vec<Slot>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -26,7 +27,7 @@ struct Slot {
     /// Which minute since `start` the counts belong to.
     minute: u64,
     total: u32,
-    /// Empty until the first duration comes: most targets are idle most of the time.
+    /// Empty until a duration comes.
     counts: Vec<u32>,
 }
 
@@ -36,12 +37,13 @@ impl LatencyWindow {
     /// An empty window.
     #[must_use]
     pub fn new(now: Instant) -> Self {
-        Self { start: now, slots: Default::default() }
+        Self { start: now, slots: Vec::new() }
     }
 
     /// Counts one duration.
     pub fn record(&mut self, latency: Duration, now: Instant) {
         let minute = self.minute(now);
+        self.slots.resize_with(SLOTS, Slot::default);
         let slot = &mut self.slots[usize::try_from(minute).unwrap_or(0) % SLOTS];
         if slot.minute != minute || slot.counts.is_empty() {
             slot.minute = minute;

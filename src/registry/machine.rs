@@ -62,7 +62,7 @@ pub(super) struct Machine {
 #[derive(Debug, Default)]
 struct Standing {
     count: u32,
-    latest: Option<(Instant, SampleFailure)>,
+    latest: Option<Box<(Instant, SampleFailure)>>,
 }
 
 // === impl Machine ===
@@ -167,7 +167,7 @@ impl Machine {
             &mut self.standing[failure.depth as usize]
         };
         slot.count = slot.count.saturating_add(1);
-        slot.latest = Some((now.mono, failure.clone()));
+        slot.latest = Some(Box::new((now.mono, failure.clone())));
         let run = match self.streak {
             Some((reason, run)) if reason == failure.reason => run.saturating_add(1),
             _ => 1,
@@ -276,7 +276,7 @@ impl Machine {
 
     /// Something shallower succeeded and a deeper failure still stands: show the newest that does.
     fn show_what_stands(&mut self, now: Moment) -> Option<Transition> {
-        let stand = || self.standing.iter().filter_map(|slot| slot.latest.as_ref());
+        let stand = || self.standing.iter().filter_map(|slot| slot.latest.as_deref());
         let (failed_at, newest) = stand().max_by_key(|(at, _)| *at)?;
         let (reason, message) = (newest.reason, newest.message.clone());
         if now.mono.saturating_duration_since(*failed_at) >= TRIAL_AFTER {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Allowed, ResolvedRoute, RouteTarget, TargetEntry, Unresolved};
 use crate::{
     api::{Reason, RouteKey, TargetKey},
-    persistent::Map,
+    persistent::{Map, Set},
     routing::{Route, TargetName},
 };
 
@@ -29,7 +29,7 @@ type LabelKey = (Arc<str>, String, String);
 pub(super) struct Directory {
     /// Every target object.
     pub(super) targets: Arc<Map<TargetKey, TargetEntry>>,
-    labels: HashMap<LabelKey, BTreeSet<TargetKey>>,
+    labels: HashMap<LabelKey, Set<TargetKey>>,
     pub(super) namespaces: Namespaces,
 }
 
@@ -62,7 +62,7 @@ pub(super) fn carries(
 impl TargetEntry {
     /// Labels of the object.
     #[must_use]
-    pub fn labels(&self) -> &BTreeMap<String, String> {
+    pub fn labels(&self) -> &Arc<BTreeMap<String, String>> {
         match self {
             Self::Accepted(target) => &target.labels,
             Self::Rejected(rejected) => &rejected.labels,
@@ -82,15 +82,15 @@ impl TargetEntry {
 impl Directory {
     /// Adds or replaces a target; answers what was there.
     pub(super) fn insert(&mut self, key: &TargetKey, entry: TargetEntry) -> Option<TargetEntry> {
-        let labels = entry.labels().clone();
+        let labels = Arc::clone(entry.labels());
         let old = Arc::make_mut(&mut self.targets).insert(key.clone(), entry);
         if old.as_ref().is_none_or(|old| *old.labels() != labels) {
             if let Some(old) = &old {
                 self.unindex(key, old.labels());
             }
-            for (name, value) in labels {
+            for (name, value) in labels.iter() {
                 self.labels
-                    .entry((Arc::clone(&key.namespace), name, value))
+                    .entry((Arc::clone(&key.namespace), name.clone(), value.clone()))
                     .or_default()
                     .insert(key.clone());
             }

@@ -48,7 +48,7 @@ pub struct RejectedTarget {
     /// Type, if the spec could be read.
     pub kind: Option<TargetType>,
     /// Labels of the object.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Arc<BTreeMap<String, String>>,
     /// Why.
     pub reason: Reason,
     /// What happened, where, and how to fix it.

@@ -18,7 +18,7 @@ pub struct Target {
     /// Generation of the spec this was compiled from.
     pub generation: i64,
     /// Labels of the object, for selectors.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Arc<BTreeMap<String, String>>,
     /// Type of the receiver.
     pub kind: TargetType,
     /// The spec, for what only the vendor's renderer reads (severity map, notify, payload format).

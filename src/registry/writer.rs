@@ -86,7 +86,7 @@ impl Registry {
                 (key, TargetEntry::Rejected(rejected.into()))
             }
         };
-        let labels = entry.labels().clone();
+        let labels = Arc::clone(entry.labels());
         let old = self.directory.insert(&key, entry);
         self.touch(&key, &labels, old.as_ref());
     }
@@ -236,7 +236,7 @@ impl Registry {
         let Self { index, dirty, .. } = self;
         index.naming(key, &mut dirty.routes);
         index.select(&key.namespace, labels, &mut dirty.routes);
-        if let Some(old) = old.map(TargetEntry::labels).filter(|old| *old != labels) {
+        if let Some(old) = old.map(|old| &**old.labels()).filter(|old| *old != labels) {
             index.select(&key.namespace, old, &mut dirty.routes);
         }
     }

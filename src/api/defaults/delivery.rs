@@ -29,12 +29,16 @@ impl PublishTargetSpec {
     /// Retries, circuit breaker, rate limit and queue.
     #[must_use]
     pub fn delivery_policy(&self) -> DeliveryPolicy {
-        let flow = self.flow.as_ref();
-        let delivery = self.delivery.as_ref();
+        let flow = self.flow.as_deref();
+        let delivery = self.delivery.as_deref();
         let semantics = delivery.and_then(|delivery| delivery.semantics).unwrap_or_default();
         DeliveryPolicy {
             retry: delivery.map(Delivery::retry).unwrap_or_default(),
-            breaker: self.circuit_breaker.as_ref().map(CircuitBreaker::policy).unwrap_or_default(),
+            breaker: self
+                .circuit_breaker
+                .as_deref()
+                .map(CircuitBreaker::policy)
+                .unwrap_or_default(),
             rate: flow.and_then(|flow| flow.rate_limit.as_ref()).map_or_else(
                 || default_rate(self.type_).map(|limit| limit.policy()),
                 |limit| Some(limit.policy()),
@@ -68,7 +72,7 @@ impl PublishTargetSpec {
 
     /// `flow` with every default written out; a rate limit only if there is one.
     pub(super) fn effective_flow(&self) -> Flow {
-        let flow = self.flow.as_ref();
+        let flow = self.flow.as_deref();
         let rate_limit =
             flow.and_then(|flow| flow.rate_limit.clone()).or_else(|| default_rate(self.type_));
         let DeliveryPolicy { queue, overflow, .. } = self.delivery_policy();

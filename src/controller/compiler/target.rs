@@ -36,7 +36,7 @@ impl Compiler {
             read = !same_spec || known.meta.reconcile != meta.reconcile;
             (restore, shown) = (known.restore.take(), known.shown);
         } else if let Status::Target(status) = &*status {
-            restore = Some(Restored::from_status(status, meta.generation));
+            restore = Some(Box::new(Restored::from_status(status, meta.generation)));
         }
         if read {
             match &spec {
@@ -66,7 +66,7 @@ impl Compiler {
                 uid: Arc::clone(&meta.uid),
                 generation: meta.generation,
                 kind: None,
-                labels: meta.labels.clone(),
+                labels: Arc::clone(&meta.labels),
                 reason: Reason::InvalidSpec,
                 message: unreadable(Kind::PublishTarget, message),
                 allowed: Allowed::Same,
@@ -92,7 +92,7 @@ impl Compiler {
                     &self.materials.lookup(&key.namespace),
                     now,
                 )
-                .map_err(|rejected| with_health(rejected, restore.as_ref()))
+                .map_err(|rejected| with_health(rejected, restore.as_deref()))
             }
         };
         self.ledger.settled(key);
@@ -101,7 +101,7 @@ impl Compiler {
         let verdict = match &compiled {
             Ok(target) => {
                 if let Some(known) = restore.take() {
-                    target.live.restore(known, now.mono);
+                    target.live.restore(*known, now.mono);
                 }
                 if rotated {
                     let note = Note::normal(
@@ -134,7 +134,7 @@ impl Compiler {
             let materials = self.materials.lookup(&key.namespace);
             if let Err(pending) = delivery::compile(form(key, meta, spec), &materials, now) {
                 self.ledger.unsettled(key);
-                let pending = with_health(pending, restore.as_ref());
+                let pending = with_health(pending, restore.as_deref());
                 self.publisher.registry().apply_target(Err(pending));
             }
         }
@@ -166,7 +166,7 @@ fn form(key: &TargetKey, meta: &Meta, spec: &Arc<PublishTargetSpec>) -> delivery
         key: key.clone(),
         uid: Arc::clone(&meta.uid),
         generation: meta.generation,
-        labels: meta.labels.clone(),
+        labels: Arc::clone(&meta.labels),
         spec: Arc::clone(spec),
     }
 }

@@ -232,7 +232,7 @@ fn object<S: Watched>(
     let id = format!("{}/{namespace}/{name}", S::KIND);
     let meta = Meta {
         uid: Arc::from(Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes()).to_string()),
-        labels: words(document, "/metadata/labels"),
+        labels: words(document, "/metadata/labels").into(),
         reconcile: words(document, "/metadata/annotations").remove(RECONCILE_ANNOTATION),
         ..Meta::default()
     };

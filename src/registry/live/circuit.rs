@@ -70,7 +70,8 @@ pub(in crate::registry) struct CircuitTurn {
 #[derive(Debug, Default)]
 pub(super) struct Circuit {
     state: AtomicU8,
-    works: Mutex<Works>,
+    /// Made when the first delivery ends: most targets are idle most of the time.
+    works: Mutex<Option<Box<Works>>>,
 }
 
 #[derive(Debug, Default)]
@@ -103,7 +104,8 @@ impl Live {
     /// What status shows of the circuit: not every turn of it.
     #[must_use]
     pub fn circuit_view(&self, now: Instant) -> CircuitView {
-        self.circuit.lock().shown.view(now).clone().into()
+        let works = self.circuit.lock();
+        works.as_ref().map_or_else(CircuitView::default, |it| it.shown.view(now).clone().into())
     }
 
     /// When the next trial may be made; `None` while the circuit is closed.
@@ -112,7 +114,7 @@ impl Live {
         if self.circuit() == CircuitState::Closed {
             return None;
         }
-        self.circuit.lock().breaker.next_trial(now)
+        self.circuit.lock().as_ref()?.breaker.next_trial(now)
     }
 
     /// Takes over what `.status` showed before a restart, unless something happened since.
@@ -133,12 +135,12 @@ impl Live {
 
     /// Notes why a delivery failed; its outcome follows.
     pub(in crate::registry) fn note_failure(&self, failure: &SampleFailure, fault: Fault) {
-        self.circuit.lock().breaker.note(failure, fault);
+        self.circuit.with(|works| works.breaker.note(failure, fault));
     }
 
     /// Whose fault the last failure was.
     pub(in crate::registry) fn last_fault(&self) -> Option<Fault> {
-        self.circuit.lock().breaker.last_fault()
+        self.circuit.lock().as_ref()?.breaker.last_fault()
     }
 
     /// Takes the outcome of an attempt, of `trial` if it was one.
@@ -188,13 +190,14 @@ impl Live {
 // === impl Circuit ===
 
 impl Circuit {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Works> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Option<Box<Works>>> {
         self.works.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Works) -> T) -> T {
         let mut works = self.lock();
-        let answer = change(&mut works);
+        let works = works.get_or_insert_default();
+        let answer = change(works);
         self.state.store(encode(works.breaker.state()), Relaxed);
         answer
     }
@@ -204,7 +207,7 @@ impl Circuit {
 
 impl Drop for Trial {
     fn drop(&mut self) {
-        self.live.circuit.lock().breaker.release(self.serial);
+        self.live.circuit.with(|works| works.breaker.release(self.serial));
     }
 }
 

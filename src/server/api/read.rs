@@ -88,7 +88,7 @@ fn show_target(
         "name": &*key.name,
         "type": kind.map(TargetType::as_str),
         "generation": generation,
-        "labels": labels,
+        "labels": &**labels,
         "waiting": {
             "owed": waiting.owed,
             "queued": waiting.queued,

@@ -193,7 +193,7 @@ fn target(name: &str) -> Arc<Target> {
         key: TargetKey::new(namespace, name),
         uid: name.into(),
         generation: 1,
-        labels: BTreeMap::new(),
+        labels: Arc::default(),
         spec: Arc::new(serde_json::from_value(json!({"type": "Log"})).unwrap()),
     };
     let now = Moment { mono: tokio::time::Instant::now(), wall: jiff::Timestamp::now() };

@@ -62,7 +62,7 @@ pub(super) fn object(spec: Value) -> Object {
         key: TargetKey::new("shop", "target"),
         uid: "uid-1".into(),
         generation: 1,
-        labels: std::collections::BTreeMap::new(),
+        labels: Arc::default(),
         spec: Arc::new(spec),
     }
 }

@@ -71,7 +71,7 @@ pub(crate) fn rejected(name: &str) -> RejectedTarget {
         uid: uid(&key(name)),
         generation: 1,
         kind: None,
-        labels: BTreeMap::new(),
+        labels: Arc::default(),
         reason: Reason::SecretNotFound,
         message: "Secret missing".into(),
         allowed: Allowed::Same,
@@ -178,7 +178,7 @@ impl TargetBuilder {
         let target = Target {
             uid: uid(&key),
             generation: 1,
-            labels,
+            labels: labels.into(),
             kind,
             spec: Arc::new(PublishTargetSpec {
                 type_: kind,
