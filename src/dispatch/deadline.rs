@@ -51,7 +51,7 @@ impl State {
     /// flushes of groups, forgetting. Returns what changed, and the targets that have work at once (retries).
     pub fn tick(&mut self, now: Moment) -> (Owed, Vec<TargetKey>) {
         let mut owed = self.pass_mutes(now);
-        if self.is_turning() {
+        if self.waits_for_mutes(now) {
             // What is told depends on who is there; that is known in a moment.
             let rung = self.desk.lanes.ring(now.mono, BOUND);
             return (owed, self.names_of(&rung));

@@ -250,7 +250,11 @@ impl State {
         let mut turned = Vec::new();
         let Some(held) = self.alerts.get_mut(&id) else { return turned };
         let labels = &held.alert.labels;
-        let silenced = !silences.of(id).is_empty() || turning.will_silence(labels);
+        // Now, so that it is let go of when they end, even if they never reach it.
+        for silence in turning.begun(labels) {
+            silences.take(silence, id);
+        }
+        let silenced = !silences.of(id).is_empty();
         let mut all = Mutes::default();
         all.set(Mutes::SILENCED, silenced);
         all.set(Mutes::SUSPENDED, suspended.iter().any(|route| route.matches(labels)));

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
@@ -21,6 +22,8 @@ use crate::{
 const RECORD: usize = 1_024;
 /// Between two steps of a silence that many alerts meet.
 const BREATH: Duration = Duration::from_millis(1);
+/// An answer waits for its silence to be effective this long.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 // === impl Router ===
 
@@ -63,13 +66,15 @@ impl<T: Transport> Silences for Router<T> {
 // === impl Shared ===
 
 impl<T: Transport> Shared<T> {
-    /// Changes the silences, and answers when that is on disk and effective for every alert.
+    /// Changes the silences, and answers when that is on disk and effective for every alert; on disk only, if
+    /// so many others begin that this lasts.
     async fn change_silences<R>(
         &self,
         change: impl FnOnce(&mut Desk, Moment) -> Result<R, SilenceError>,
     ) -> Result<R, SilenceError> {
         let (done, written) = self.change_desk(change)?;
-        while self.turn() {
+        let until = Instant::now() + PATIENCE;
+        while self.turn() && Instant::now() < until {
             // Long enough for whoever waits for the desk to get it.
             tokio::time::sleep(BREATH).await;
         }

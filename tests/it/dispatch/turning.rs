@@ -114,6 +114,15 @@ fn hours_of_very_many_alerts_turn_in_steps() {
 }
 
 #[test]
+fn alerts_are_compared_with_a_silence_in_steps() {
+    let mut world = world(10 * STEP);
+    let nobody = draft(&[("alertname", "=", "nobody")], LONG);
+    let fresh = SilenceId(uuid::Uuid::from_u128(1 << 64));
+    world.state.set_silence(nobody, fresh, 0, world.moment()).unwrap();
+    assert_eq!(world.turn(), 3);
+}
+
+#[test]
 fn what_comes_and_goes_between_two_steps_is_silenced_too() {
     let mut world = world(3 * STEP);
     let id = world.set(draft(&[("namespace", "=", "prod")], LATER)).unwrap();
@@ -138,6 +147,10 @@ fn a_silence_in_place_of_another_lets_nobody_go_between() {
     let mut world = world(number);
     let id = world.set(draft(&[("namespace", "=", "prod")], LONG)).unwrap();
     assert_eq!(silenced(&world), number);
+    let fresh = SilenceId(uuid::Uuid::from_u128(2 << 64));
+    let nobody = draft(&[("alertname", "=", "nobody")], LONG);
+    world.state.set_silence(nobody, fresh, 0, world.moment()).unwrap();
+    assert!(world.state.turn(world.moment()).is_empty() && world.state.is_turning());
     let other = SilenceDraft { id: Some(id), ..draft(&[("alertname", "=~", "x[0-9]+")], LONG) };
     let fresh = SilenceId(uuid::Uuid::from_u128(1 << 64));
     assert_eq!(world.state.set_silence(other, fresh, 0, world.moment()), Ok(fresh));
@@ -148,6 +161,52 @@ fn a_silence_in_place_of_another_lets_nobody_go_between() {
         steps += 1;
     }
     assert!(steps > 5, "{steps}");
+}
+
+#[test]
+fn a_silence_that_ends_before_it_reached_an_alert_lets_it_go() {
+    let number = 5 * STEP;
+    let mut world = world(number);
+    let fresh = SilenceId(uuid::Uuid::from_u128(1 << 64));
+    let all = draft(&[("namespace", "=", "prod")], LONG);
+    world.state.set_silence(all, fresh, 0, world.moment()).unwrap();
+    let owed = world.state.turn(world.moment());
+    world.settle_accounts(owed);
+    // All are looked at again for another reason.
+    let source = json!([{"name": "alertname", "value": "x0"}]);
+    let target = json!([{"name": "namespace", "value": "prod"}]);
+    world.routes.get_mut("r").unwrap().spec =
+        json!({"inhibit": [{"source": source, "target": target, "equal": []}]});
+    world.configure();
+    assert_eq!(silenced(&world), number);
+    world.unsilence(fresh);
+    assert_eq!(silenced(&world), 0);
+}
+
+#[test]
+fn silences_that_keep_beginning_hold_nothing_up() {
+    let number = 6 * STEP;
+    let mut world = world(number);
+    let by = GroupBy::Labels(["alertname".into()].into());
+    let (wait, interval) = (Duration::from_secs(1), Duration::from_hours(1));
+    world.fires_on("loud", BEGIN);
+    tell(&mut world);
+    world.routes.get_mut("r").unwrap().grouping = Some(Grouping { by, wait, interval }.into());
+    world.configure();
+    tell(&mut world);
+    world.fires_on("told", world.now);
+    for one in 0..30 {
+        let fresh = SilenceId(uuid::Uuid::from_u128((1 << 64) + one));
+        let most = draft(&[("alertname", "=~", "x[0-9]+")], LONG);
+        world.state.set_silence(most, fresh, 0, world.moment()).unwrap();
+        let (owed, _) = world.state.tick(world.moment());
+        world.settle_accounts(owed);
+        world.now += 1;
+        assert!(world.state.is_turning());
+    }
+    assert_eq!(silenced(&world), number, "the first is effective");
+    let (notification, _) = world.take("a").expect("groups are told all the same");
+    assert_eq!(notification.alert_name(), "told");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use fanfare::{
     api::{HealthState, Reason},
     publish::{ErrorType, PublishRequest, PublishResult, Publisher, TargetResult},
     registry::RejectedTarget,
+    store::DeadReason,
 };
 
 use super::{
@@ -99,4 +100,26 @@ async fn nothing_overtakes_what_waits_for_the_secret() {
     assert!(only(&publish(&routes, false).await).queued, "it would overtake");
     read(&mut routes).await;
     assert_eq!(routes.asked(), ["ns/a", "ns/a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_goes_before_its_secret_is_read_takes_nothing_along_unsaid() {
+    let mut routes = unread().await;
+    assert!(only(&publish(&routes, true).await).queued);
+    routes.apply(|registry| registry.remove_target(&key("ns/a"))).await;
+    tokio::time::sleep(SECOND).await;
+    assert!(routes.bed.ledger.waiting().is_empty());
+    assert_eq!(routes.bed.ledger.dead(), [("ns/a".into(), DeadReason::TargetDeleted)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_is_missing_does_not_take_what_waits_for_it() {
+    let mut routes = unread().await;
+    assert!(only(&publish(&routes, true).await).queued);
+    let missing = rejected("ns/a");
+    routes.apply(|registry| registry.apply_target(Err(missing.into()))).await;
+    tokio::time::sleep(SECOND * 60).await;
+    assert_eq!(routes.bed.ledger.waiting().len(), 1);
+    read(&mut routes).await;
+    assert_eq!(routes.asked(), ["ns/a"]);
 }
