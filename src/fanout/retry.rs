@@ -9,6 +9,7 @@ use tracing::warn;
 use super::{
     courier::Courier,
     notice::Notice,
+    policy::uid,
     run::{Addressee, Open},
 };
 use crate::{
@@ -31,11 +32,20 @@ pub(super) fn queue<T>(
 ) -> Vec<Op> {
     let now = Timestamp::now();
     let mut ops = Vec::new();
+    if open.is_empty() {
+        return ops;
+    }
+    let snapshot = courier.snapshot();
     for Open { at, to, behind } in open {
         let entry = &mut result.results[*at];
         let policy = to.policy();
         let given_up = policy.retry.max_attempts.is_some_and(|most| entry.attempts >= most);
         if given_up || !(options.retry || *behind) {
+            continue;
+        }
+        let exists = |entry| uid(entry) == to.uid();
+        if !snapshot.targets.get(to.key()).is_some_and(exists) {
+            add(entry, "it was not queued: the target was deleted or made anew meanwhile");
             continue;
         }
         if let Err(full) = courier.backlog().store().room(RECORD + notice.bytes()) {

@@ -10,7 +10,7 @@ use fanfare::{
 };
 
 use super::{
-    bed::{key, named, request},
+    bed::{Script, key, named, request},
     builder::{rejected, target},
     routes::Routes,
 };
@@ -110,6 +110,25 @@ async fn a_target_that_goes_before_its_secret_is_read_takes_nothing_along_unsaid
     tokio::time::sleep(SECOND).await;
     assert!(routes.bed.ledger.waiting().is_empty());
     assert_eq!(routes.bed.ledger.dead(), [("ns/a".into(), DeadReason::TargetDeleted)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_queued_for_a_target_that_went_while_others_were_told() {
+    let mut routes = Routes::start([target("ns/b")], []).await;
+    hide(&mut routes).await;
+    routes.bed.wire.script("ns/b", Script::AcceptAfter(SECOND * 2));
+    let mut wanted = request(named(["ns/a", "ns/b"]));
+    wanted.options.retry = true;
+    let engine = routes.bed.engine.clone();
+    let (result, ()) = tokio::join!(engine.publish(wanted), async {
+        tokio::time::sleep(SECOND).await;
+        routes.apply(|registry| registry.remove_target(&key("ns/a"))).await;
+    });
+    let result = result.unwrap();
+    let gone = result.results.iter().find(|one| one.key == key("ns/a")).unwrap();
+    let told = gone.error.as_ref().unwrap();
+    assert!(!gone.queued && told.contains("deleted or made anew meanwhile"), "{told}");
+    assert!(routes.bed.ledger.waiting().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
