@@ -32,7 +32,7 @@ prove-power: ## Power cuts on a simulated disk lose nothing acknowledged (FANFAR
 	$(PROVE) store::power
 
 prove-disk: ## I/O errors, full and slow disks, damaged files (FANFARE_FLIPS: how many damaged files, 1000)
-	$(PROVE) -- store::errors store::slow store::damage store::pages store::bounds store::suspect store::branch store::process whole::disk whole::data_dir kept::squeeze
+	$(PROVE) -- store::errors store::slow store::damage store::pages store::bounds store::suspect store::branch store::checked store::process whole::disk whole::data_dir kept::squeeze
 
 prove-model: ## What is owed, against a naive model (FANFARE_SEQUENCES: random histories, 250; make soak plays 100,000, optimized)
 	$(PROVE) -- $(HISTORIES) --nocapture
