@@ -10,7 +10,7 @@ use fanfare::{
 };
 
 use super::{
-    super::world::{BEGIN, REPEAT, UNSURE, World},
+    super::world::{BEGIN, FAILED, REPEAT, UNSURE, World},
     INTERVAL, WAIT, by, group, grouping, is_empty, told, words, world,
 };
 
@@ -96,7 +96,7 @@ fn what_surely_did_not_arrive_is_not_ended() {
     world.fires_on("x", BEGIN);
     world.wait(0);
     let (_, ticket) = attempt(&mut world, "a first notification: x");
-    world.settle(ticket, Settled::Rejected);
+    world.settle(ticket, FAILED);
     world.restart();
     assert!(ended(&mut world, BEGIN).is_empty());
 }
