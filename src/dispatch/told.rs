@@ -241,13 +241,21 @@ impl Told {
     /// An attempt begins. Returns whether the disk says that the target surely heard nothing of this.
     pub(super) fn begin(&mut self, says: Says, repeat: Duration) -> bool {
         self.flying = says.version;
-        if self.skipped != says.version {
-            return false;
+        let mut believed = self.skipped == says.version;
+        if believed {
+            let since = self.repeat_at(says, repeat).map(Millis::from);
+            self.resumed_at = self.resumed_at.max(since);
+            self.skipped = 0;
         }
-        let since = self.repeat_at(says, repeat).map(Millis::from);
-        self.resumed_at = self.resumed_at.max(since);
-        self.skipped = 0;
-        true
+        // A group that had nothing to tell of this version gave it back as over.
+        if let Some(last) = &mut self.last
+            && last.version == says.version
+            && last.status != says.status
+        {
+            last.version = 0;
+            believed = true;
+        }
+        believed
     }
 
     pub(super) fn deliver(&mut self, said: Says, now: Timestamp) {

@@ -117,6 +117,18 @@ fn a_group_tells_again_what_may_have_been_ended_before_the_route_grouped() {
     assert_eq!(ended(&mut world, starts).len(), 1);
 }
 
+#[test]
+fn what_a_group_had_not_told_may_be_told_when_the_route_groups_no_more() {
+    let mut world = World::new(&["a"]);
+    world.fires_on("x", BEGIN);
+    told_alone(&mut world, Settled::Rejected);
+    group(&mut world, grouping(GroupBy::All));
+    group(&mut world, None);
+    let (key, _) = attempt(&mut world, "a first notification: x");
+    world.crash();
+    assert_eq!(ended(&mut world, BEGIN), [key]);
+}
+
 fn told_alone(world: &mut World, outcome: Settled) {
     let (_, ticket) = world.take("a").unwrap();
     world.settle(ticket, outcome);
