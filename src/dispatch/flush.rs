@@ -180,7 +180,9 @@ impl State {
                 };
                 if !stays {
                     left.push(*alert);
-                    if lingers && !group.is_needed(*alert) {
+                    // If the route wants it again, what was told must not be told under the same id.
+                    let counts = || link.group == Some(id) && group.has_told();
+                    if lingers && !group.is_needed(*alert) && !counts() {
                         unlinked.push(*alert);
                     }
                 }

@@ -160,6 +160,11 @@ impl Group {
         self.lines.iter().any(|line| line.needs(alert))
     }
 
+    /// Some target was told something.
+    pub(super) fn has_told(&self) -> bool {
+        self.lines.iter().any(|line| line.told.count() > 0)
+    }
+
     /// Some target is owed something, or being told.
     pub(super) fn is_busy(&self) -> bool {
         self.lines.iter().any(|line| line.group.view.is_some())

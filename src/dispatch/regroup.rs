@@ -76,9 +76,15 @@ impl State {
     fn place_link(&mut self, link: &mut Link, labels: &Labels) {
         let terms = self.grouped.get(&link.route).map(|delivery| &delivery.terms);
         let by = terms.and_then(|terms| terms.grouping.clone());
-        let kept = link.matches || link.group.is_some();
-        let wanted =
-            by.filter(|_| kept).and_then(|by| self.group_of(link.route, by.by.labels_of(labels)));
+        let wanted = by.and_then(|by| {
+            let of = (link.route, by.by.labels_of(labels));
+            if link.matches {
+                self.group_of(of.0, of.1)
+            } else {
+                // What the route does not want joins no group, but stays in its own.
+                self.group_index.get(&of).copied().filter(|id| link.groups().any(|own| own == *id))
+            }
+        });
         if link.group != wanted {
             link.drains.extend(link.group.take());
             if let Some(new) = wanted {

@@ -140,6 +140,52 @@ fn an_alert_that_matches_again_is_a_member_again() {
     assert_eq!(told(&mut world), ["a repeat interval elapsed: x y"]);
 }
 
+#[test]
+fn what_matches_again_is_told_under_another_id() {
+    for restarts in [false, true] {
+        let mut world = world(&["a"]);
+        world.fires_on("x", BEGIN);
+        world.wait(WAIT);
+        let first = world.send(Settled::Delivered);
+        world.routes.get_mut("r").unwrap().spec = json!({"matcherExpr": "alertname=y"});
+        world.configure();
+        world.ends("x", BEGIN);
+        world.wait(INTERVAL);
+        assert_eq!(told(&mut world), ["a all alerts resolved: x-"]);
+        if restarts {
+            world.restart();
+        }
+        // A slower sender: the same incident.
+        world.fires_on("x", BEGIN);
+        world.routes.get_mut("r").unwrap().spec = json!({});
+        world.configure();
+        world.wait(2 * INTERVAL);
+        let again = world.send(Settled::Delivered);
+        assert_eq!((first.len(), again.len()), (1, 1));
+        assert_eq!(first[0].0, again[0].0);
+        assert_ne!(first[0].1, again[0].1);
+    }
+}
+
+#[test]
+fn what_the_route_does_not_want_makes_no_groups() {
+    let mut world = world(&["a"]);
+    world.fires_on("x", BEGIN);
+    world.wait(WAIT);
+    told(&mut world);
+    world.routes.get_mut("r").unwrap().spec = json!({"matcherExpr": "alertname=y"});
+    world.configure();
+    world.ends("x", BEGIN);
+    world.wait(INTERVAL);
+    told(&mut world);
+    for after in [by(&[]), by(&["alertname"]), grouping(GroupBy::All)] {
+        group(&mut world, after);
+        assert_eq!(format!("{:?}", world.state).matches(" linked: ").count(), 1);
+    }
+    world.wait(3_600);
+    assert!(is_empty(&world), "{:?}", world.disk);
+}
+
 fn suspend(world: &mut World, suspended: bool) {
     world.routes.get_mut("r").unwrap().spec = json!({"suspend": suspended});
     world.configure();

@@ -12,7 +12,7 @@ use std::{
 };
 
 use fanfare::{
-    alert::{Alert, Labels, Member, Notification, Status},
+    alert::{Alert, Labels, Notification, Status},
     dispatch::{Settled, Ticket},
     publish::{SilenceId, Source},
     routing::{GroupBy, Grouping},
@@ -231,10 +231,6 @@ impl History {
                 }
             }
             2 => {
-                // Its group is forgotten when the route does not want it and nobody waits for its end. How often
-                // it was told, and to whom, begins anew if the route wants it again.
-                let is_x = |member: &Member| member.alert.label("alertname") == "x";
-                self.acknowledged.retain(|_, told| !told.members.iter().any(is_x));
                 let narrow = route.spec["matcherExpr"].is_null();
                 let expr = if narrow { json!("alertname!=x") } else { json!(null) };
                 route.spec["matcherExpr"] = expr;
