@@ -173,3 +173,30 @@ pub(super) fn create(txn: &WriteTransaction) -> Result<(), Fault> {
     txn.open_table(SET_ASIDE).during(STEP)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use redb::{Builder, ReadableDatabase as _, TableDefinition, backends::InMemoryBackend};
+
+    use super::*;
+
+    const TABLE: TableDefinition<'_, u64, u64> = TableDefinition::new("numbers");
+
+    #[test]
+    fn walk_that_met_fewer_records_than_the_table_says_met_damage() {
+        let database = Builder::new().create_with_backend(InMemoryBackend::new()).unwrap();
+        let write = database.begin_write().unwrap();
+        write.open_table(TABLE).unwrap().insert(1, 1).unwrap();
+        write.open_table(TABLE).unwrap().insert(2, 2).unwrap();
+        write.commit().unwrap();
+        let table = database.begin_read().unwrap().open_table(TABLE).unwrap();
+        let walk = |keys: &[u64]| {
+            let mut keys_met = Ascending::after(None);
+            keys.iter().try_for_each(|key| keys_met.check("walk", *key))?;
+            keys_met.end("walk", &table)
+        };
+        assert!(walk(&[1, 2]).is_ok());
+        assert!(walk(&[1]).unwrap_err().damage, "one is hidden");
+        assert!(walk(&[2, 1]).unwrap_err().damage, "out of order");
+    }
+}
