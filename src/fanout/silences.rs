@@ -1,4 +1,4 @@
-//! Silences: on disk before the answer, effective at once on what is owed.
+//! Silences: on disk before the answer, and effective on what is owed, for which it waits some seconds at most.
 
 use std::{sync::Arc, time::Duration};
 
