@@ -52,14 +52,13 @@ pub(super) fn depends_on<'a>(
     own.into_iter().chain(named)
 }
 
-/// The objects whose status may differ between two snapshots: whose entries do, and the routes that show the
-/// state of a target whose entry does.
+/// The objects whose status may differ between two snapshots: whose entries do. A route that reaches a target has
+/// another one whenever the target has.
 pub(super) fn differing(before: &Snapshot, after: &Snapshot) -> BTreeSet<ObjectKey> {
     let mut keys = BTreeSet::new();
     for change in after.targets.changes_since(&before.targets, TargetEntry::is) {
         if change.after.is_some() {
             keys.insert(ObjectKey::Target(change.key.clone()));
-            keys.extend(after.routes_of(change.key).cloned().map(ObjectKey::Route));
         }
     }
     for change in after.routes.changes_since(&before.routes, RouteEntry::is) {
