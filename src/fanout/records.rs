@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hashbrown::HashSet;
 use jiff::Timestamp;
 
 use crate::{
@@ -71,13 +72,10 @@ impl Subject {
 
 /// The names of alerts, each once.
 fn names<'a>(members: impl Iterator<Item = &'a Member>) -> Arc<[Arc<str>]> {
-    let mut names: Vec<&str> = Vec::new();
-    for name in members.map(|member| member.alert.labels.alert_name()) {
-        if names.len() < AttemptRecord::MOST_NAMES && !name.is_empty() && !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names.into_iter().map(Arc::from).collect()
+    let mut seen = HashSet::new();
+    let names = members.map(|member| member.alert.labels.alert_name());
+    let new = names.filter(|name| !name.is_empty() && seen.insert(*name));
+    new.take(AttemptRecord::MOST_NAMES).map(Arc::from).collect()
 }
 
 // === impl About ===
