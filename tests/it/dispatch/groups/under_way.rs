@@ -38,6 +38,19 @@ fn ended(world: &mut World, starts: i64) -> Vec<Arc<str>> {
     keys
 }
 
+fn over_and_fired_by_a_slower_sender() -> World {
+    let mut world = world(&["a"]);
+    world.fires_on("x", BEGIN);
+    world.wait(WAIT);
+    told(&mut world);
+    world.ends("x", BEGIN);
+    world.wait(INTERVAL);
+    told(&mut world);
+    world.fires_on("x", BEGIN);
+    world.wait(0);
+    world
+}
+
 #[test]
 fn what_may_have_been_told_in_two_groups_is_ended_in_both() {
     let mut world = world(&["a"]);
@@ -70,15 +83,7 @@ fn a_group_that_once_had_nothing_to_tell_ends_what_it_may_have_told_since() {
 
 #[test]
 fn what_a_slower_sender_says_may_have_been_told() {
-    let mut world = world(&["a"]);
-    world.fires_on("x", BEGIN);
-    world.wait(WAIT);
-    told(&mut world);
-    world.ends("x", BEGIN);
-    world.wait(INTERVAL);
-    told(&mut world);
-    world.fires_on("x", BEGIN);
-    world.wait(0);
+    let mut world = over_and_fired_by_a_slower_sender();
     let (key, _) = attempt(&mut world, "a first notification: x");
     world.crash();
     assert_eq!(ended(&mut world, BEGIN), [key]);
@@ -86,15 +91,7 @@ fn what_a_slower_sender_says_may_have_been_told() {
 
 #[test]
 fn what_surely_did_not_arrive_is_not_ended() {
-    let mut world = world(&["a"]);
-    world.fires_on("x", BEGIN);
-    world.wait(WAIT);
-    told(&mut world);
-    world.ends("x", BEGIN);
-    world.wait(INTERVAL);
-    told(&mut world);
-    world.fires_on("x", BEGIN);
-    world.wait(0);
+    let mut world = over_and_fired_by_a_slower_sender();
     let (_, ticket) = attempt(&mut world, "a first notification: x");
     world.settle(ticket, FAILED);
     world.restart();
